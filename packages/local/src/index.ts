@@ -1,0 +1,21 @@
+/**
+ * The embedded platform: libSQL over HTTP, Upstash Redis over REST and QStash on loopback, for development and tests,
+ * used through the vendors' own clients. `startLocal` opens the three in this process; `supervise` runs them as
+ * processes that come back by themselves.
+ */
+export { startLocal, type Local, type LocalOptions } from './start-local.ts'
+export { supervise, type Supervised } from './supervise.ts'
+export {
+  clientEnv,
+  devTokens,
+  InvalidConfigError,
+  type LocalConfig,
+  parsePort,
+  readConfig,
+  type ServerName,
+  serverNames,
+} from './config.ts'
+export { openServer, type OpenServer } from './open-server.ts'
+export { PortTakenError } from './control/front.ts'
+export type { Counts, Span, Unit } from './control/meter.ts'
+export type { Action, Match, Rule } from './control/faults.ts'

@@ -1,0 +1,31 @@
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+
+import type { Reporter, SerializedError, TestModule } from 'vitest/node'
+
+export type Tally = { readonly passed: number; readonly failed: number; readonly skipped: number }
+
+/**
+ * Ends a vitest run with one plain line, `N passed, N failed, N skipped`, and leaves the same numbers in the folder
+ * `STOA_TALLY_DIR`, so that a run of many suites can be summed.
+ */
+export class PlainReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
+    const states = modules.flatMap((each) =>
+      [...each.children.allTests()].map((t) => t.result().state),
+    )
+    const count = (state: string) => states.filter((each) => each === state).length
+    const broken = modules.filter((each) => each.state() === 'failed' && each.errors().length > 0)
+    const tally: Tally = {
+      passed: count('passed'),
+      failed: count('failed') + broken.length + errors.length,
+      skipped: count('skipped'),
+    }
+    process.stdout.write(
+      `\n${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`,
+    )
+    const folder = process.env['STOA_TALLY_DIR']
+    if (folder === undefined) return
+    writeFileSync(path.join(folder, `${process.pid}-${Date.now()}.json`), JSON.stringify(tally))
+  }
+}
