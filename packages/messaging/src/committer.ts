@@ -1,0 +1,111 @@
+import {
+  AmbiguousWriteError,
+  type Call,
+  rootCall,
+  type Rows,
+  SqlConstraintError,
+  type Statement,
+} from '@stoa/kernel'
+import type { Router } from '@stoa/sharding'
+
+import type { StoaEvent } from './event.ts'
+import type { Marks } from './marks.ts'
+import { insertEvents } from './outbox.ts'
+import { publishEvents, type RelayDeps } from './relay.ts'
+
+/** One local transaction: rows and the events that tell of them, in one shard. */
+export type Work = {
+  /** The slots that the rows lie in, all in one shard. */
+  readonly slots: readonly number[]
+  /** What makes a repeat harmless, first in the batch: an inbox or idempotency row. */
+  readonly first?: readonly Statement[]
+  readonly statements: readonly Statement[]
+  /** What happened. A write without its event is impossible by type; `[]` says that nobody need know. */
+  readonly events: readonly StoaEvent[]
+  /** Events that the statements insert by themselves, when a condition in the database holds. */
+  readonly conditional?: readonly StoaEvent[]
+}
+
+/** The rows of `statements`; absent when the reply was lost and the batch proved to have happened. */
+export type Committed = { readonly rows: readonly Rows[] | undefined }
+
+export type Committer = {
+  /**
+   * Commits `work` behind the fence, in one round trip, then publishes its events after the answer.
+   *
+   * When the reply is lost the same batch is sent once more: an event's own row, unique, then tells that it happened.
+   *
+   * @throws SqlConstraintError, ShardFencedError, ShardBusyError, ShardUnavailableError.
+   * @throws AmbiguousWriteError when both replies were lost, or the work has no unique row.
+   */
+  commit(work: Work, call: Call): Promise<Committed>
+}
+
+export type CommitterDeps = RelayDeps & {
+  readonly router: Router
+  readonly marks: Marks
+  /** Keeps the isolate alive for work after the answer. */
+  defer(work: Promise<unknown>): void
+  report(error: unknown, requestId: string): void
+}
+
+/** Constraint names that only a repeat of the very same batch can break: each row carries a fresh id. */
+function isOwnRow(error: unknown): boolean {
+  return (
+    error instanceof SqlConstraintError &&
+    error.type === 'unique' &&
+    error.constraint.startsWith('outbox.')
+  )
+}
+
+export function createCommitter(deps: CommitterDeps): Committer {
+  const { router, clock, marks } = deps
+  const publish = async (events: readonly StoaEvent[], slot: number, call: Call): Promise<void> => {
+    const { published } = await publishEvents(events, deps, call)
+    marks.add(await router.shardOf(slot, call), published)
+  }
+  const announce = (work: Work, rows: readonly Rows[] | undefined, call: Call): void => {
+    const events = [...work.events, ...happened(work.conditional ?? [], rows ?? [])]
+    const [slot] = work.slots
+    if (events.length === 0 || slot === undefined) return
+    // The sweep publishes what this could not; that is what it is for.
+    const publishing = publish(events, slot, rootCall(call.requestId)).catch((error: unknown) =>
+      deps.report(error, call.requestId),
+    )
+    deps.defer(publishing)
+  }
+  return {
+    commit: async (work, call) => {
+      const first = work.first ?? []
+      const batch = [...first, ...work.statements]
+      const events = work.events.length === 0 ? [] : [insertEvents(work.events, clock.now())]
+      const send = () => router.writeAll(work.slots, [...batch, ...events], call)
+      const rows = await send().catch((error: unknown) => recover(error, work, send))
+      announce(work, rows, call)
+      return { rows: rows?.slice(first.length, batch.length) }
+    },
+  }
+}
+
+/** The conditional events that were written: each such statement answers the id of its row. */
+function happened(events: readonly StoaEvent[], rows: readonly Rows[]): readonly StoaEvent[] {
+  if (events.length === 0) return []
+  const ids = new Set(rows.flatMap((each) => each.rows.map(([id]) => id)))
+  return events.filter((event) => ids.has(event.id))
+}
+
+/** Sends a batch whose reply was lost once more; its own rows tell when it had happened. */
+async function recover(
+  error: unknown,
+  work: Work,
+  send: () => Promise<readonly Rows[]>,
+): Promise<readonly Rows[] | undefined> {
+  if (!(error instanceof AmbiguousWriteError)) throw error
+  if (work.events.length === 0 && (work.first ?? []).length === 0) throw error
+  try {
+    return await send()
+  } catch (again) {
+    if (isOwnRow(again)) return undefined
+    throw again
+  }
+}

@@ -1,0 +1,117 @@
+import {
+  type Call,
+  type Clock,
+  Fault,
+  slotOfText,
+  slotText,
+  SqlConstraintError,
+  type Statement,
+} from '@stoa/kernel'
+import type { Router } from '@stoa/sharding'
+
+import type { Committer, Work } from './committer.ts'
+
+/** How long the answer of an idempotent request is kept and repeated. */
+export const keptMs = 24 * 60 * 60 * 1_000
+
+/** The same Idempotency-Key came with another request. */
+export class KeyReusedError extends Fault {
+  override readonly name = 'KeyReusedError'
+  override readonly code = 'idempotency_key_reused'
+  override readonly kind = 'failed_precondition'
+
+  constructor() {
+    super('Cannot take the request: its Idempotency-Key was used for another one')
+  }
+}
+
+/** Which request it is, and what it asked; see `Once` of `@stoa/http`. */
+export type Once = { readonly scope: string; readonly fingerprint: string }
+
+export type Answered<T> = { readonly reply: T; readonly replayed: boolean }
+
+type Kept = { readonly fingerprint: string; readonly reply: string }
+
+export type OnceRunner = {
+  /**
+   * Commits `work` and `reply` together, or answers the reply of the request that did. One round trip the first
+   * time, two for a repeat.
+   *
+   * `slot` is where the row of the key lies: one of the work's slots, and for a repeat the same one.
+   *
+   * @throws KeyReusedError when the key came with another request; and as {@link Committer.commit}.
+   */
+  run<T>(
+    once: Once,
+    job: { readonly slot: number; readonly work: Work; readonly reply: T },
+    call: Call,
+  ): Promise<Answered<T>>
+  /** The reply kept for `once`, when it happened already. One round trip. @throws KeyReusedError */
+  find<T>(once: Once, slot: number, call: Call): Promise<T | undefined>
+}
+
+/** The slot in which the row of a new root entity's key lies: it is also the slot of the root's id. */
+export function slotOfOnce(once: Once): number {
+  return slotOfText(once.scope)
+}
+
+function insertKey(once: Once, row: { slot: number; reply: unknown; now: number }): Statement {
+  return {
+    sql: `INSERT INTO idempotency (slot, scope, fingerprint, response, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+    args: [
+      slotText(row.slot),
+      once.scope,
+      once.fingerprint,
+      JSON.stringify(row.reply ?? null),
+      row.now,
+      row.now + keptMs,
+    ],
+  }
+}
+
+function isKeyTaken(error: unknown): boolean {
+  return (
+    error instanceof SqlConstraintError &&
+    error.type === 'unique' &&
+    error.constraint.includes('idempotency.')
+  )
+}
+
+export function createOnceRunner(deps: {
+  readonly router: Router
+  readonly committer: Committer
+  readonly clock: Clock
+}): OnceRunner {
+  const { router, committer, clock } = deps
+  const kept = async (once: Once, slot: number, call: Call): Promise<Kept | undefined> => {
+    const query = {
+      sql: 'SELECT fingerprint, response FROM idempotency WHERE slot = ? AND scope = ?',
+      args: [slotText(slot), once.scope],
+    }
+    const { rows } = await router.read(slot, query, call)
+    const [row] = rows
+    return row === undefined ? undefined : { fingerprint: String(row[0]), reply: String(row[1]) }
+  }
+  const find = async <T>(once: Once, slot: number, call: Call): Promise<T | undefined> => {
+    const found = await kept(once, slot, call)
+    if (found === undefined) return undefined
+    if (found.fingerprint !== once.fingerprint) throw new KeyReusedError()
+    // The row was written by `run` of the same scope, whose reply was a T.
+    return JSON.parse(found.reply) as T
+  }
+  return {
+    find,
+    run: async (once, { slot, work, reply }, call) => {
+      const first = [insertKey(once, { slot, reply, now: clock.now() }), ...(work.first ?? [])]
+      try {
+        await committer.commit({ ...work, first }, call)
+        return { reply, replayed: false }
+      } catch (error) {
+        if (!isKeyTaken(error)) throw error
+        const earlier = await find<typeof reply>(once, slot, call)
+        if (earlier === undefined) throw error
+        return { reply: earlier, replayed: true }
+      }
+    },
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * Key to shard. `slotMapOf` compiles who owns which slot, `cacheTopology` keeps the map, and `createRouter` sends each
+ * read and write to the owner, where the fence in the shard has the last word.
+ */
+export {
+  createRouter,
+  inWaves,
+  type Query,
+  type Router,
+  type RouterOptions,
+  type Slots,
+  SplitWriteError,
+} from './router.ts'
+export { cacheTopology, type TopologyCache, type TopologySource } from './slots.ts'
+export {
+  evenSlots,
+  InvalidTopologyError,
+  type Keyspace,
+  type Placement,
+  type ShardInfo,
+  type SlotMap,
+  slotMapOf,
+  type SlotRange,
+  type Topology,
+} from './topology.ts'
