@@ -5,5 +5,5 @@
 export { type Access, type Input, type Output, route, type Route } from './route.ts'
 export { type Arguments, callHeaders, type Client, clientOf } from './client.ts'
 export { problem, RemoteFault } from './problem.ts'
-export { type Consumer, consumers, type Service, services } from './services.ts'
+export { type Consumer, consumers, type Links, type Service, services } from './services.ts'
 export { consumersOf, type EventData, events, type EventType, isEventType } from './events.ts'

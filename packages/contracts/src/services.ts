@@ -1,3 +1,5 @@
+import type { Fetcher } from '@stoa/kernel'
+
 import { catalog } from './catalog.ts'
 import { notifier } from './notifier.ts'
 import { orders } from './orders.ts'
@@ -26,3 +28,11 @@ export type Service = keyof typeof services
 export const consumers = ['social', 'catalog', 'orders', 'warehouse', 'stats', 'notifier'] as const
 
 export type Consumer = (typeof consumers)[number]
+
+/** How a service reaches the others and outlives an answer; given by whoever deploys it. */
+export type Links = {
+  /** A service binding, or the service's own app in this process. */
+  fetcher(this: void, service: Service): Fetcher
+  /** Keeps the isolate alive for work after the answer. */
+  defer(this: void, work: Promise<unknown>): void
+}

@@ -1,10 +1,16 @@
 import { HttpFault } from './http-fault.ts'
 
 /**
- * What makes a request safe to repeat: `scope` says which request it is, over principal, method, route and key;
- * `fingerprint` says what it asked, so that the same key with another body is refused.
+ * What makes a request safe to repeat: who asked what under which key, and a `fingerprint` of the whole request, so
+ * that the same key with another body is refused.
  */
-export type Once = { readonly scope: string; readonly fingerprint: string }
+export type Once = {
+  readonly principal: string
+  readonly method: string
+  readonly route: string
+  readonly key: string
+  readonly fingerprint: string
+}
 
 /**
  * The value of `Idempotency-Key`: 1 to 255 printable ASCII characters, with or without the quotes of RFC 8941.

@@ -20,13 +20,13 @@ export type Context = {
   readonly call: Call
   readonly request: Request
   /** Who calls. Resolves when the session is checked: await it before you write, and read meanwhile. */
-  principal(): Promise<Principal>
+  readonly principal: () => Promise<Principal>
   /** The calling member's id. @throws what `principal` throws, and HttpFault `token_missing` for a guest. */
-  member(): Promise<string>
+  readonly member: () => Promise<string>
   /** What makes this request safe to repeat; only of an idempotent route. */
-  once(): Promise<Once>
+  readonly once: () => Promise<Once>
   /** Says that the answer is that of an earlier request: `Idempotency-Replayed: true` is sent. */
-  replayed(): void
+  readonly replayed: () => void
 }
 
 export type Handler<R extends Route> = (input: Input<R>, context: Context) => Promise<Output<R>>
@@ -142,9 +142,14 @@ async function answer(
     },
     once: async () => {
       if (key === undefined) throw new Error(`Cannot repeat ${route.id}: it is no idempotent route`)
-      const scope = `${nameOf(await principal)}|${route.method}|${route.path}|${key}`
       const { pathname, search } = new URL(request.url)
-      return { scope, fingerprint: await fingerprintOf([pathname, search, bytes], options.secret) }
+      return {
+        principal: nameOf(await principal),
+        method: route.method,
+        route: route.path,
+        key,
+        fingerprint: await fingerprintOf([pathname, search, bytes], options.secret),
+      }
     },
     replayed: () => {
       replayed = true
@@ -179,7 +184,7 @@ export function createService(options: ServiceOptions): Service {
           // `input` is what the schemas of this very route gave, so the handler's narrower type holds.
           {
             route,
-            handler: handler as unknown as Handler<Route>,
+            handler,
             params: c.req.param(),
           },
           options,

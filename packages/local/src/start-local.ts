@@ -11,7 +11,7 @@ export type Local = {
   readonly ports: LocalConfig['ports']
   /** What a program with the official clients needs; see {@link clientEnv}. */
   readonly env: Readonly<Record<string, string>>
-  close(): Promise<void>
+  close(this: void): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 

@@ -6,7 +6,7 @@ import { z } from 'zod'
 export type StoaEvent<T extends EventType = EventType> = {
   readonly id: string
   readonly type: T
-  /** The aggregate it happened to: an id, or ids joined by `:`. */
+  /** The id of the aggregate it happened to. */
   readonly key: string
   /** The aggregate's version after it: the order of a key's events, whatever order they arrive in. */
   readonly seq: number
@@ -18,28 +18,26 @@ export type StoaEvent<T extends EventType = EventType> = {
 }
 
 export type EventSource = {
-  /** The thing in whose slot the event is kept; often the aggregate itself. */
-  readonly owner: string
-  readonly key?: string
+  readonly key: string
   readonly seq: number
   readonly at: number
   readonly cause: string
 }
 
-/** A new event of `type`, in the slot of its owner. */
+/** A new event of `type`, in the slot of its aggregate. */
 export function newEvent<T extends EventType>(
   ids: Ids,
   type: T,
-  { data, owner, key = owner, ...rest }: EventSource & { readonly data: EventData<T> },
+  { data, ...source }: EventSource & { readonly data: EventData<T> },
 ): StoaEvent<T> {
-  return { id: ids.child(owner), type, key, ...rest, data }
+  return { id: ids.child(source.key), type, ...source, data }
 }
 
 const envelope = z.object({
   id: z.string().refine((id) => isId(id)),
   type: z.string(),
-  key: z.string().min(1).max(200),
-  seq: z.int().min(0),
+  key: z.string().length(20),
+  seq: z.int().min(1),
   at: z.int().min(0),
   cause: z.string().max(200),
   data: z.unknown(),

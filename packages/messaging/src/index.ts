@@ -16,8 +16,9 @@ export {
   type Answered,
   createOnceRunner,
   KeyReusedError,
+  type Once,
   type OnceRunner,
-  slotOfOnce,
+  scopeOf,
 } from './once.ts'
 export { createInbox, type Effect, type Inbox } from './inbox.ts'
 export { insertEventWhen } from './outbox.ts'

@@ -2,7 +2,6 @@ import {
   type Call,
   type Clock,
   Fault,
-  slotOfText,
   slotText,
   SqlConstraintError,
   type Statement,
@@ -25,8 +24,14 @@ export class KeyReusedError extends Fault {
   }
 }
 
-/** Which request it is, and what it asked; see `Once` of `@stoa/http`. */
-export type Once = { readonly scope: string; readonly fingerprint: string }
+/** Which request it is (who, what, under which key), and what it asked; `Once` of `@stoa/http` has this form. */
+export type Once = {
+  readonly principal: string
+  readonly method: string
+  readonly route: string
+  readonly key: string
+  readonly fingerprint: string
+}
 
 export type Answered<T> = { readonly reply: T; readonly replayed: boolean }
 
@@ -50,17 +55,24 @@ export type OnceRunner = {
   find<T>(once: Once, slot: number, call: Call): Promise<T | undefined>
 }
 
-/** The slot in which the row of a new root entity's key lies: it is also the slot of the root's id. */
-export function slotOfOnce(once: Once): number {
-  return slotOfText(once.scope)
+/**
+ * The text from which a new root entity takes its place: `ids.root(scopeOf(once))` lies in the slot of the key's row,
+ * so that a retry finds there what the first try did.
+ */
+export function scopeOf({ principal, method, route, key }: Once): string {
+  return [principal, method, route, key].join('|')
 }
 
 function insertKey(once: Once, row: { slot: number; reply: unknown; now: number }): Statement {
   return {
-    sql: `INSERT INTO idempotency (slot, scope, fingerprint, response, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+    sql: `INSERT INTO idempotency (slot, principal, method, route, key, fingerprint, response, created_at, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     args: [
       slotText(row.slot),
-      once.scope,
+      once.principal,
+      once.method,
+      once.route,
+      once.key,
       once.fingerprint,
       JSON.stringify(row.reply ?? null),
       row.now,
@@ -85,8 +97,9 @@ export function createOnceRunner(deps: {
   const { router, committer, clock } = deps
   const kept = async (once: Once, slot: number, call: Call): Promise<Kept | undefined> => {
     const query = {
-      sql: 'SELECT fingerprint, response FROM idempotency WHERE slot = ? AND scope = ?',
-      args: [slotText(slot), once.scope],
+      sql: `SELECT fingerprint, response FROM idempotency
+WHERE slot = ? AND principal = ? AND method = ? AND route = ? AND key = ?`,
+      args: [slotText(slot), once.principal, once.method, once.route, once.key],
     }
     const { rows } = await router.read(slot, query, call)
     const [row] = rows

@@ -8,11 +8,16 @@ export const fastPathMs = 10_000
 /** Rows of slots that another shard serves must stay as they are; one frozen slot must not stop the sweep of a shard. */
 const servedSlots = "SELECT slot FROM _slot_owner WHERE state IN ('serving', 'migrating')"
 
+/** The part of a type that says what it happened to: `order` of `order.placed`. */
+function topicOf(event: StoaEvent): string {
+  return event.type.split('.', 1)[0] ?? event.type
+}
+
 /** Writes `events` to the outbox of the shard that the batch is for: one statement, whatever their number. */
 export function insertEvents(events: readonly StoaEvent[], now: number): Statement {
   return {
-    sql: `INSERT INTO outbox (id, type, okey, seq, payload, causation, created_at, next_at)
-SELECT value ->> 'id', value ->> 'type', value ->> 'key', value ->> 'seq', value ->> 'data', value ->> 'cause', value ->> 'at', ?
+    sql: `INSERT INTO outbox (id, topic, type, okey, seq, payload, causation, created_at, next_at)
+SELECT value ->> 'id', substr(value ->> 'type', 1, instr(value ->> 'type', '.') - 1), value ->> 'type', value ->> 'key', value ->> 'seq', value ->> 'data', value ->> 'cause', value ->> 'at', ?
 FROM json_each(?)`,
     args: [now + fastPathMs, JSON.stringify(events)],
   }
@@ -24,10 +29,11 @@ FROM json_each(?)`,
  */
 export function insertEventWhen(event: StoaEvent, now: number, condition: Statement): Statement {
   return {
-    sql: `INSERT INTO outbox (id, type, okey, seq, payload, causation, created_at, next_at)
-SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE ${condition.sql} RETURNING id`,
+    sql: `INSERT INTO outbox (id, topic, type, okey, seq, payload, causation, created_at, next_at)
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ${condition.sql} RETURNING id`,
     args: [
       event.id,
+      topicOf(event),
       event.type,
       event.key,
       event.seq,

@@ -23,3 +23,11 @@ export {
   type SlotRange,
   type Topology,
 } from './topology.ts'
+export {
+  type Claim,
+  claimAll,
+  claimGraceMs,
+  createLookup,
+  type Holder,
+  type LookupIndex,
+} from './lookup.ts'

@@ -9,6 +9,8 @@ export type TopologySource = (call: Call) => Promise<Topology>
 export type TopologyCache = {
   /** The slots of one keyspace. */
   slots(keyspace: string): Slots
+  /** The names of all keyspaces. */
+  keyspaces(call: Call): Promise<readonly string[]>
 }
 
 type Held = { readonly topology: Topology; readonly maps: Map<string, SlotMap> }
@@ -38,6 +40,7 @@ export function cacheTopology(read: TopologySource): TopologyCache {
     return map
   }
   return {
+    keyspaces: async (call) => Object.keys((held ?? (await take(call))).topology.keyspaces),
     slots: (keyspace) => ({
       current: async (call) => mapOf(held ?? (await take(call)), keyspace),
       refresh: async (call) => {

@@ -1,0 +1,157 @@
+-- The tables that every sharded keyspace has. Each row of a sharded table begins with an id or with a
+-- slot, so that it moves with its slot. Text keys only: integer row numbers (n) are local to a database,
+-- never copied, never referenced. Times are milliseconds since 1970.
+
+CREATE TABLE _slot_owner (
+  slot TEXT NOT NULL PRIMARY KEY CHECK (length(slot) = 3),
+  epoch INTEGER NOT NULL CHECK (epoch > 0),
+  state TEXT NOT NULL CHECK (state IN ('serving', 'migrating', 'importing', 'frozen', 'handed_off')),
+  peer TEXT CHECK (peer NOT GLOB '*[^A-Za-z0-9_.-]*'),
+  job TEXT,
+  CHECK (state <> 'handed_off' OR peer IS NOT NULL)
+) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE _shard_meta (
+  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  shard TEXT NOT NULL,
+  -- NULL in a copy (branch, restored backup, uploaded file) until somebody adopts it: nobody can write it.
+  incarnation TEXT,
+  fence_hash TEXT
+);
+--> statement-breakpoint
+CREATE VIEW _guard AS SELECT slot, epoch, '' AS incarnation FROM _slot_owner WHERE 0;
+--> statement-breakpoint
+-- RAISE takes only a literal. A path that does not begin with $ makes json_extract fail with the path in
+-- its message, and that carries the owner to the router. coalesce: NULL in the path would not fail.
+CREATE TRIGGER _guard_check INSTEAD OF INSERT ON _guard BEGIN
+  SELECT json_extract('{}', 'SHARD_FENCED|' || coalesce(NEW.slot, '') || '|' || coalesce(owner.epoch, 0) || '|'
+    || CASE WHEN meta.id IS NULL THEN 'clone' ELSE coalesce(owner.state, 'unknown') END || '|'
+    || coalesce(owner.peer, ''))
+  FROM (SELECT 1)
+  LEFT JOIN _slot_owner AS owner ON owner.slot = NEW.slot
+  LEFT JOIN _shard_meta AS meta ON meta.id = 1 AND meta.incarnation = NEW.incarnation
+  WHERE meta.id IS NULL OR owner.epoch IS NOT NEW.epoch OR owner.state NOT IN ('serving', 'migrating');
+END;
+--> statement-breakpoint
+CREATE TABLE idempotency (
+  n INTEGER PRIMARY KEY,
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  principal TEXT NOT NULL,
+  method TEXT NOT NULL,
+  route TEXT NOT NULL,
+  key TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  -- The HTTP status of the stored answer; NULL while the work is being done under a lease.
+  status INTEGER,
+  response TEXT,
+  recovery_point TEXT,
+  lease_until INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  UNIQUE (slot, principal, method, route, key)
+);
+--> statement-breakpoint
+CREATE INDEX idempotency_expiry ON idempotency (expires_at);
+--> statement-breakpoint
+CREATE TABLE outbox (
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE CHECK (length(id) = 20),
+  topic TEXT NOT NULL,
+  type TEXT NOT NULL,
+  okey TEXT NOT NULL CHECK (length(okey) = 20),
+  seq INTEGER NOT NULL CHECK (seq > 0),
+  payload TEXT NOT NULL,
+  headers TEXT,
+  causation TEXT,
+  state TEXT NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'sent', 'dead')),
+  created_at INTEGER NOT NULL,
+  next_at INTEGER NOT NULL,
+  sent_at INTEGER,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  lease_owner TEXT,
+  lease_until INTEGER NOT NULL DEFAULT 0,
+  lease_epoch INTEGER NOT NULL DEFAULT 0,
+  last_error TEXT,
+  UNIQUE (okey, seq)
+);
+--> statement-breakpoint
+CREATE INDEX outbox_ready ON outbox (next_at) WHERE state = 'ready';
+--> statement-breakpoint
+CREATE INDEX outbox_sent ON outbox (sent_at) WHERE state = 'sent';
+--> statement-breakpoint
+CREATE TABLE inbox (
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  consumer TEXT NOT NULL,
+  event_id TEXT NOT NULL CHECK (length(event_id) = 20),
+  at INTEGER NOT NULL,
+  PRIMARY KEY (slot, consumer, event_id)
+) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE INDEX inbox_age ON inbox (at);
+--> statement-breakpoint
+CREATE TABLE inbox_cursor (
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  consumer TEXT NOT NULL,
+  okey TEXT NOT NULL,
+  -- NOT NULL is the gate: CASE WHEN seq = :k - 1 THEN :k END aborts the batch on a gap.
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (slot, consumer, okey)
+) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE parked (
+  n INTEGER PRIMARY KEY,
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  consumer TEXT NOT NULL,
+  okey TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  parked_at INTEGER NOT NULL,
+  UNIQUE (slot, consumer, okey, seq)
+);
+--> statement-breakpoint
+CREATE INDEX parked_age ON parked (parked_at);
+--> statement-breakpoint
+CREATE TABLE barrier (
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  gid TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  op TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  token TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (slot, gid, branch, op)
+) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE saga (
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE CHECK (length(id) = 20),
+  kind TEXT NOT NULL,
+  state TEXT NOT NULL,
+  version INTEGER NOT NULL DEFAULT 1,
+  steps TEXT NOT NULL,
+  deadline INTEGER NOT NULL,
+  next_at INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  lease_owner TEXT,
+  lease_until INTEGER NOT NULL DEFAULT 0,
+  lease_epoch INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  -- NULL while the saga can still move.
+  finished_at INTEGER,
+  last_error TEXT
+);
+--> statement-breakpoint
+CREATE INDEX saga_due ON saga (next_at) WHERE finished_at IS NULL;
+--> statement-breakpoint
+CREATE TABLE lookup (
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL,
+  owner_id TEXT NOT NULL CHECK (length(owner_id) = 20),
+  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'confirmed')),
+  claimed_at INTEGER NOT NULL,
+  version INTEGER NOT NULL DEFAULT 1,
+  PRIMARY KEY (slot, kind, text)
+) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE INDEX lookup_pending ON lookup (claimed_at) WHERE state = 'pending';

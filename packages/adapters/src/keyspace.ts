@@ -1,0 +1,115 @@
+import {
+  type Call,
+  type Clock,
+  createIds,
+  type Ids,
+  type QueuePort,
+  secureRandom,
+  sleep,
+  type SqlShard,
+  systemClock,
+} from '@stoa/kernel'
+import {
+  type Committer,
+  createCommitter,
+  createInbox,
+  createMarks,
+  createOnceRunner,
+  type Inbox,
+  type OnceRunner,
+} from '@stoa/messaging'
+import {
+  cacheTopology,
+  createRouter,
+  type Router,
+  type Topology,
+  type TopologyCache,
+} from '@stoa/sharding'
+
+import { libsqlShard } from './libsql.ts'
+
+/** Where the databases are. */
+export type DatabaseConfig = {
+  /** The `meta` database, which holds the topology. */
+  readonly metaUrl: string
+  /** One token for every database of the group. */
+  readonly token: string
+}
+
+/** One keyspace as a service uses it: routed reads and writes, reliable events, ids. */
+export type KeyspaceAccess = {
+  readonly router: Router
+  readonly committer: Committer
+  readonly once: OnceRunner
+  readonly inbox: Inbox
+  readonly ids: Ids
+  readonly clock: Clock
+}
+
+export type KeyspaceOptions = {
+  readonly keyspace: string
+  readonly database: DatabaseConfig
+  readonly queue: QueuePort
+  readonly publicUrl: string
+  /** Keeps the isolate alive for work after the answer. */
+  readonly defer: (work: Promise<unknown>) => void
+  readonly report: (error: unknown, requestId: string) => void
+}
+
+/** Reads the topology from the `meta` database. One round trip. */
+async function readTopology(meta: SqlShard, call: Call): Promise<Topology> {
+  const query = { sql: 'SELECT version, document FROM topology WHERE id = 1', args: [] }
+  const [rows] = await meta.batch([query], 'read', call)
+  const [row] = rows?.rows ?? []
+  if (row === undefined) throw new Error('Cannot route: the meta database holds no topology')
+  // The document is written by one job, from a value of this type.
+  const keyspaces = JSON.parse(String(row[1])) as Topology['keyspaces']
+  return { version: Number(row[0]), keyspaces }
+}
+
+const topologies = new Map<string, TopologyCache>()
+
+/** The topology of a deployment: one for all the services of an isolate. */
+function topologyOf({ metaUrl, token }: DatabaseConfig): TopologyCache {
+  const known = topologies.get(metaUrl)
+  if (known !== undefined) return known
+  const meta = libsqlShard({ name: 'meta', url: metaUrl, token })
+  const opened = cacheTopology((call) => readTopology(meta, call))
+  topologies.set(metaUrl, opened)
+  return opened
+}
+
+/** Every database of every keyspace, for sweeps. A cold isolate pays one round trip for the topology. */
+export async function allShards(
+  database: DatabaseConfig,
+  call: Call,
+): Promise<readonly SqlShard[]> {
+  const topology = topologyOf(database)
+  const names = await topology.keyspaces(call)
+  const maps = await Promise.all(names.map((name) => topology.slots(name).current(call)))
+  return maps.flatMap(({ shards }) =>
+    shards.map(({ name, url }) => libsqlShard({ name, url, token: database.token })),
+  )
+}
+
+/** Opens a keyspace; costs nothing until its first use, when a cold isolate reads the topology once. */
+export function openKeyspace(options: KeyspaceOptions): KeyspaceAccess {
+  const { keyspace, database, queue, publicUrl, defer, report } = options
+  const clock = systemClock
+  const marks = createMarks(clock)
+  const router = createRouter({
+    slots: topologyOf(database).slots(keyspace),
+    open: ({ name, url }) => libsqlShard({ name, url, token: database.token }),
+    sleep: (ms, call) => sleep(ms, clock, call.signal),
+    riders: (shard) => marks.take(shard),
+  })
+  const committer = createCommitter({ router, marks, queue, publicUrl, clock, defer, report })
+  return {
+    router,
+    committer,
+    once: createOnceRunner({ router, committer, clock }),
+    inbox: createInbox({ consumer: keyspace, router, committer, clock }),
+    ids: createIds({ clock, random: secureRandom }),
+    clock,
+  }
+}

@@ -1,0 +1,70 @@
+import { createClient } from '@libsql/client/web'
+import type { Fetcher, SqlShard } from '@stoa/kernel'
+
+import { faultOf } from './libsql-failure.ts'
+import { asError, runBatch } from './sql-shard-of.ts'
+
+export type LibsqlOptions = {
+  /** The name of the shard in the topology; it appears in faults and logs. */
+  readonly name: string
+  /** `libsql:`, `https:` or `http:`; never `ws:`, which would keep state between requests. */
+  readonly url: string
+  readonly token?: string
+  /** How requests leave. Default: the global `fetch`. */
+  readonly fetch?: Fetcher
+  /** The header that carries the request id. Default: `x-request-id`. */
+  readonly requestIdHeader?: string
+}
+
+/**
+ * A shard on a libSQL or Turso database over HTTP, through the official client. Each batch is exactly
+ * one HTTP request; nothing is retried; the signal of the call cancels the request.
+ *
+ * Each batch makes its own client (a few microseconds), because a client shared between requests would
+ * make one request wait on a promise of another, which Workers forbid.
+ *
+ * @throws TypeError when the URL has another scheme or is none.
+ */
+export function libsqlShard(options: LibsqlOptions): SqlShard {
+  const { name, token, requestIdHeader = 'x-request-id' } = options
+  const send: Fetcher = options.fetch ?? ((request) => fetch(request))
+  const url = baseUrl(options.url)
+  return {
+    name,
+    async batch(statements, mode, call) {
+      call.signal.throwIfAborted()
+      let sent = false
+      let status: number | undefined
+      const exchange = async (request: Request): Promise<Response> => {
+        request.headers.set(requestIdHeader, call.requestId)
+        sent = true
+        const response = await send(new Request(request, { signal: call.signal }))
+        status = response.status
+        return response
+      }
+      const client = createClient({
+        url,
+        intMode: 'bigint',
+        fetch: exchange,
+        ...(token === undefined ? {} : { authToken: token }),
+      })
+      try {
+        return await runBatch(client, statements, mode)
+      } catch (error) {
+        throw asError(faultOf(error, { shard: name, mode, call, sent, status }))
+      }
+    },
+  }
+}
+
+/** The URL with a slash at its end: the client resolves `v2/pipeline` against it. */
+function baseUrl(text: string): string {
+  const url = new URL(text)
+  if (!['libsql:', 'https:', 'http:'].includes(url.protocol)) {
+    throw new TypeError(
+      `Cannot use a "${url.protocol}" URL for a shard: only libsql, https and http`,
+    )
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/'
+  return url.href
+}

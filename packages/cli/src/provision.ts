@@ -1,0 +1,204 @@
+import { randomBytes } from 'node:crypto'
+
+import { type Client, createClient } from '@libsql/client'
+import { slotText } from '@stoa/kernel'
+import { evenSlots, type Keyspace, type SlotRange } from '@stoa/sharding'
+
+import { keyspaceNames, migrate, migrationsOf, textOf } from './migrations.ts'
+
+/** The most databases provisioned at a time. */
+const databasesAtOnce = 8
+
+export type Provider = {
+  /** Makes sure that a database exists, and answers its address. Safe to repeat. */
+  createDatabase(name: string): Promise<string>
+  readonly token: string
+}
+
+export type ProvisionOptions = {
+  readonly provider: Provider
+  /** Databases for each keyspace that has none yet; an existing keyspace keeps what it has. */
+  readonly shardsPerKeyspace: number
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export type Provisioned = {
+  readonly metaUrl: string
+  readonly keyspaces: Readonly<Record<string, Keyspace>>
+  /** Migrations that were applied now, over all databases. */
+  readonly applied: number
+}
+
+type Keyspaces = Record<string, Keyspace>
+
+/** Databases made by the platform of `packages/local`. */
+export function localProvider(libsqlUrl: string, token: string): Provider {
+  return {
+    token,
+    createDatabase: async (name) => {
+      const response = await fetch(`${libsqlUrl}/_local/databases`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name }),
+      })
+      if (!response.ok)
+        throw new Error(`Cannot create database "${name}": ${await response.text()}`)
+      const { url } = (await response.json()) as { url: string }
+      return url
+    },
+  }
+}
+
+async function withClient<T>(
+  { url, token }: { readonly url: string; readonly token: string },
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = createClient({ url, authToken: token })
+  try {
+    return await work(client)
+  } finally {
+    client.close()
+  }
+}
+
+/** Says in the shard itself which slots it serves, and which database it is. What is there already stays. */
+async function claimSlots(
+  client: Client,
+  shard: { readonly name: string; readonly ranges: readonly SlotRange[] },
+): Promise<string> {
+  const slots = shard.ranges.flatMap(({ from, to, epoch }) =>
+    Array.from({ length: to - from + 1 }, (_, index) => [slotText(from + index), epoch]),
+  )
+  const [, , meta] = await client.batch(
+    [
+      {
+        sql: 'INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, ?) ON CONFLICT DO NOTHING',
+        args: [shard.name, randomBytes(8).toString('hex')],
+      },
+      {
+        // Only a database that has never held a slot is given some: a later move decides for itself.
+        sql: `INSERT INTO _slot_owner (slot, epoch, state) SELECT value ->> 0, value ->> 1, 'serving' FROM json_each(?)
+WHERE NOT EXISTS (SELECT 1 FROM _slot_owner)`,
+        args: [JSON.stringify(slots)],
+      },
+      'SELECT incarnation FROM _shard_meta',
+    ],
+    'write',
+  )
+  return textOf(meta?.rows[0]?.['incarnation'])
+}
+
+async function readKeyspaces(client: Client): Promise<Known> {
+  const { rows } = await client.execute('SELECT version, document FROM topology WHERE id = 1')
+  const [row] = rows
+  if (row === undefined) return { version: 0, keyspaces: {} }
+  return {
+    version: Number(row['version']),
+    keyspaces: JSON.parse(textOf(row['document'])) as Keyspaces,
+  }
+}
+
+async function writeKeyspaces(
+  client: Client,
+  version: number,
+  keyspaces: Keyspaces,
+): Promise<void> {
+  const document = JSON.stringify(keyspaces)
+  const { rowsAffected } = await client.execute({
+    sql: `INSERT INTO topology (id, version, document, changed_at) VALUES (1, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, document = excluded.document, changed_at = excluded.changed_at
+WHERE topology.version = excluded.version - 1`,
+    args: [version + 1, document, Date.now()],
+  })
+  if (rowsAffected !== 1)
+    throw new Error('Cannot write the topology: another job changed it; run again')
+}
+
+type Known = { readonly version: number; readonly keyspaces: Keyspaces }
+
+async function writeWhenChanged(
+  client: Client,
+  known: Known,
+  keyspaces: Keyspaces,
+): Promise<Known> {
+  if (JSON.stringify(keyspaces) === JSON.stringify(known.keyspaces)) return known
+  await writeKeyspaces(client, known.version, keyspaces)
+  return { version: known.version + 1, keyspaces }
+}
+
+/** How a keyspace is to be: as it is, or, when it is new, spread evenly over new databases. */
+function planOf(name: string, known: Keyspace | undefined, count: number): Keyspace {
+  if (known !== undefined) return known
+  const names = Array.from({ length: count }, (_, index) => `${name}-${index}`)
+  return {
+    shards: names.map((shard) => ({ name: shard, url: '', incarnation: '' })),
+    slots: evenSlots(names),
+  }
+}
+
+type Job = { readonly keyspace: string; readonly plan: Keyspace; readonly name: string }
+type Placed = { readonly url: string; readonly incarnation: string; readonly applied: number }
+
+async function provisionOne({ keyspace, plan, name }: Job, provider: Provider): Promise<Placed> {
+  const url = await provider.createDatabase(name)
+  const migrations = await migrationsOf(keyspace)
+  const ranges = plan.slots.filter((range) => range.shard === name)
+  return withClient({ url, token: provider.token }, async (client) => {
+    const applied = await migrate(client, { database: name, migrations })
+    return { url, applied, incarnation: await claimSlots(client, { name, ranges }) }
+  })
+}
+
+async function provisionAll(
+  jobs: readonly Job[],
+  options: ProvisionOptions,
+): Promise<Map<string, Placed>> {
+  const placed = new Map<string, Placed>()
+  for (let start = 0; start < jobs.length; start += databasesAtOnce) {
+    const wave = jobs.slice(start, start + databasesAtOnce)
+    await Promise.all(
+      wave.map(async (job) => {
+        placed.set(job.name, await provisionOne(job, options.provider))
+        options.onProgress?.(placed.size, jobs.length)
+      }),
+    )
+  }
+  return placed
+}
+
+/**
+ * Makes every database exist, brings each to its newest schema, gives new ones their slots, and writes the topology:
+ * first as a plan, so that a run that died is completed by the next with the same number of databases.
+ *
+ * Running it again changes nothing.
+ *
+ * @throws ChangedMigrationError, and what the databases answer.
+ */
+export async function provision(options: ProvisionOptions): Promise<Provisioned> {
+  const { provider, shardsPerKeyspace } = options
+  const metaUrl = await provider.createDatabase('meta')
+  return withClient({ url: metaUrl, token: provider.token }, async (meta) => {
+    let applied = await migrate(meta, { database: 'meta', migrations: await migrationsOf('meta') })
+    let known = await readKeyspaces(meta)
+    const names = (await keyspaceNames()).filter((name) => name !== 'meta')
+    const plans = Object.fromEntries(
+      names.map((name) => [name, planOf(name, known.keyspaces[name], shardsPerKeyspace)]),
+    )
+    known = await writeWhenChanged(meta, known, plans)
+    const jobs = Object.entries(plans).flatMap(([keyspace, plan]) =>
+      plan.shards.map(({ name }) => ({ keyspace, plan, name })),
+    )
+    const placed = await provisionAll(jobs, options)
+    const keyspaces: Keyspaces = {}
+    for (const [name, plan] of Object.entries(plans)) {
+      const shards = plan.shards.map((shard) => {
+        const { url = '', incarnation = '' } = placed.get(shard.name) ?? {}
+        return { name: shard.name, url, incarnation }
+      })
+      keyspaces[name] = { shards, slots: plan.slots }
+    }
+    await writeWhenChanged(meta, known, keyspaces)
+    for (const each of placed.values()) applied += each.applied
+    return { metaUrl, keyspaces, applied }
+  })
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod'
+
+/** A binding or variable of the deployment is missing or wrong. Says which and why, and never its value. */
+export class InvalidEnvError extends Error {
+  override readonly name = 'InvalidEnvError'
+}
+
+const secret = z.string().min(16, 'must have at least 16 characters')
+const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/$/, ''))
+
+/** What every service needs of its deployment. Locally `npm start` sets these; `.dev.vars` and `wrangler secret` elsewhere. */
+export const platformEnv = z.object({
+  /** The address of the gateway as the queue sees it: signatures of deliveries are checked against it. */
+  PUBLIC_URL: url,
+  /** The `meta` database, which says where all others are. */
+  META_URL: url,
+  LIBSQL_TOKEN: z.string().min(1),
+  REDIS_URL: url,
+  REDIS_TOKEN: z.string().min(1),
+  QSTASH_URL: url,
+  QSTASH_TOKEN: z.string().min(1),
+  QSTASH_CURRENT_SIGNING_KEY: z.string().min(1),
+  QSTASH_NEXT_SIGNING_KEY: z.string().min(1),
+  /** Tokens of the deployment for its staff and its import jobs. */
+  OPERATOR_TOKEN: secret,
+  IMPORT_TOKEN: secret,
+  /** Keys the fingerprints of idempotent requests; may be rotated, which forgets them. */
+  STOA_SECRET: secret,
+})
+
+export type PlatformEnv = z.output<typeof platformEnv>
+
+/** Reads `env` once. @throws InvalidEnvError naming each variable that is missing or wrong. */
+export function readEnv<T extends z.ZodType>(schema: T, env: unknown): z.output<T> {
+  const parsed = schema.safeParse(env)
+  if (parsed.success) return parsed.data
+  const why = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  throw new InvalidEnvError(`Cannot start with this environment: ${why.join('; ')}`)
+}

@@ -1,0 +1,53 @@
+import { Fault } from './fault.ts'
+import { parseSlot } from './slot.ts'
+
+/** What a shard may say about a slot; the first two may be written. */
+export const slotStates = ['serving', 'migrating', 'importing', 'frozen', 'handed_off'] as const
+export type SlotState = (typeof slotStates)[number]
+
+/** `unknown`: the shard has no row for the slot. `clone`: it is not the copy the router believes. */
+export type FencedState = SlotState | 'unknown' | 'clone'
+
+/** The shard's own word about a slot, as it travels inside an error message. */
+export type Fence = {
+  readonly slot: number
+  /** The epoch at which the shard holds its word; 0 when it has none. */
+  readonly epoch: number
+  readonly state: FencedState
+  /** The shard to ask instead; only a `handed_off` slot has one for sure. */
+  readonly peer: string | undefined
+}
+
+const token = /SHARD_FENCED\|([0-9A-Z]{3})\|(\d+)\|([a-z_]+)\|([\w.-]*)/
+
+/** The fence in an error message, wherever in it; `undefined` when there is none. Codes differ between servers, so only this token counts. */
+export function parseFence(message: string): Fence | undefined {
+  const found = token.exec(message)
+  if (!found) return undefined
+  const [, slot = '', epoch = '', state = '', peer = ''] = found
+  const known = [...slotStates, 'unknown' as const, 'clone' as const].find((one) => one === state)
+  if (!known) return undefined
+  return { slot: parseSlot(slot), epoch: Number(epoch), state: known, peer: peer || undefined }
+}
+
+/** The shard does not own the slot at the epoch the caller believed. Nothing was written. */
+export class ShardFencedError extends Fault {
+  override readonly name = 'ShardFencedError'
+  override readonly code = 'shard_fenced'
+  override readonly kind = 'unavailable'
+  override readonly retryable = true
+  readonly shard: string
+  readonly slot: number
+  readonly epoch: number
+  readonly state: FencedState
+  readonly peer: string | undefined
+
+  constructor(shard: string, fence: Fence, options?: ErrorOptions) {
+    super(`Cannot write slot ${fence.slot} in shard "${shard}": it is ${fence.state}`, options)
+    this.shard = shard
+    this.slot = fence.slot
+    this.epoch = fence.epoch
+    this.state = fence.state
+    this.peer = fence.peer
+  }
+}

@@ -1,0 +1,32 @@
+/** Where chance comes from. Everything that needs it takes one, so that one seed can fix a whole run. */
+export type Random = {
+  bytes(length: number): Uint8Array
+  /** A whole number from 0 to 2^32 - 1, all equally likely. */
+  uint32(): number
+}
+
+/**
+ * Unpredictable, from the platform's own source; fit for secrets.
+ *
+ * Touches `crypto` only when asked: Workers forbid randomness while a module is being loaded.
+ */
+export const secureRandom: Random = {
+  bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  uint32: () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+}
+
+/**
+ * The same sequence for the same seed, for tests and simulations. Predictable: never for secrets.
+ *
+ * @see Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators" (32-bit variant)
+ */
+export function seededRandom(seed: number): Random {
+  let state = seed | 0
+  const uint32 = () => {
+    state = (state + 0x9e3779b9) | 0
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
+    return (mixed ^ (mixed >>> 15)) >>> 0
+  }
+  return { uint32, bytes: (length) => Uint8Array.from({ length }, () => uint32() >>> 24) }
+}

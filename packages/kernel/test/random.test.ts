@@ -1,0 +1,34 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+
+import { secureRandom, seededRandom } from '../src/index.ts'
+
+test('the seeded random repeats itself for a seed, and differs between seeds', () => {
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const [one, same, other] = [seededRandom(seed), seededRandom(seed), seededRandom(seed + 1)]
+      expect(one.bytes(16)).toEqual(same.bytes(16))
+      expect(one.uint32()).toBe(same.uint32())
+      expect(one.bytes(16)).not.toEqual(other.bytes(16))
+    }),
+  )
+})
+
+test('the seeded random fills every bit of a word about half of the time', () => {
+  const random = seededRandom(1)
+  const ones = Array.from({ length: 32 }, () => 0)
+
+  for (let i = 0; i < 10_000; i += 1) {
+    const word = random.uint32()
+    for (let bit = 0; bit < 32; bit += 1) ones[bit] = (ones[bit] ?? 0) + ((word >>> bit) & 1)
+  }
+
+  for (const count of ones) expect(Math.abs(count - 5_000)).toBeLessThan(300)
+})
+
+test('the secure random gives as many bytes as asked, and whole unsigned words', () => {
+  expect(secureRandom.bytes(24)).toHaveLength(24)
+  expect(secureRandom.bytes(24)).not.toEqual(secureRandom.bytes(24))
+  const word = secureRandom.uint32()
+  expect(Number.isInteger(word) && word >= 0 && word < 2 ** 32).toBe(true)
+})

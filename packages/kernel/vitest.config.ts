@@ -1,0 +1,6 @@
+import { PlainReporter } from '@stoa/tools/plain-reporter'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: { include: ['test/**/*.test.ts'], reporters: ['default', new PlainReporter()] },
+})

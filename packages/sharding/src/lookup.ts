@@ -1,0 +1,207 @@
+import {
+  type Call,
+  type Clock,
+  prefixOf,
+  type Rows,
+  slotOfText,
+  slotText,
+  type Statement,
+} from '@stoa/kernel'
+
+import { inWaves, type Router } from './router.ts'
+
+/** A text to be owned by one thing alone: a handle, an e-mail, a stock keeping unit. */
+export type Claim = { readonly kind: string; readonly text: string; readonly owner: string }
+
+/** Who holds a claimed text now. */
+export type Holder = {
+  readonly owner: string
+  readonly state: 'pending' | 'confirmed'
+  readonly claimedAt: number
+}
+
+/** How long a pending claim may wait for its main row before another may take it over. */
+export const claimGraceMs = 60_000
+
+/**
+ * A unique index over texts, sharded by the text. Claim before the main write, confirm after it; a claim whose main
+ * write never came is taken over when its grace has passed.
+ *
+ * Two racing claims: exactly one wins, because both are inserts of one key in one shard.
+ */
+export type LookupIndex = {
+  /** Claims what is free, and answers who holds each. One round trip for each shard touched. */
+  claim(claims: readonly Claim[], call: Call): Promise<readonly Holder[]>
+  /** Says that the main rows are there. Safe to repeat. One round trip for each shard touched. */
+  confirm(claims: readonly Claim[], call: Call): Promise<void>
+  /** Gives pending claims back. Safe to repeat. */
+  release(claims: readonly Claim[], call: Call): Promise<void>
+  /** Moves a pending claim from `from` to its new owner; false when it was no longer so. */
+  takeOver(claim: Claim, from: Holder, call: Call): Promise<boolean>
+  /** Who holds a text. The caller verifies it against the main row: a claim may be pending. One round trip. */
+  find(kind: string, text: string, call: Call): Promise<string | undefined>
+}
+
+/** Where a claimed text lives: hashed with its kind, so that a handle and an e-mail of one person spread. */
+function slotOf({ kind, text }: Pick<Claim, 'kind' | 'text'>): number {
+  return slotOfText(`${kind}|${text}`)
+}
+
+function keysOf(claims: readonly Claim[]): string {
+  return JSON.stringify(
+    claims.map((claim) => [slotText(slotOf(claim)), claim.kind, claim.text, claim.owner]),
+  )
+}
+
+const matching = `(slot, kind, text, owner_id) IN
+(SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?))`
+
+function holderOf(row: Rows['rows'][number]): Holder {
+  const [, , owner, state, claimedAt] = row
+  return {
+    owner: String(owner),
+    state: state === 'confirmed' ? 'confirmed' : 'pending',
+    claimedAt: Number(claimedAt),
+  }
+}
+
+function insertClaims(keys: string, now: number): Statement {
+  return {
+    sql: `INSERT INTO lookup (slot, kind, text, owner_id, claimed_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ? FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+    args: [now, keys],
+  }
+}
+
+function selectClaims(keys: string): Statement {
+  return {
+    sql: `SELECT kind, text, owner_id, state, claimed_at FROM lookup
+WHERE (slot, kind, text) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))`,
+    args: [keys],
+  }
+}
+
+function confirmClaims(keys: string): Statement {
+  return {
+    sql: `UPDATE lookup SET state = 'confirmed', version = version + 1 WHERE state = 'pending' AND ${matching}`,
+    args: [keys],
+  }
+}
+
+function releaseClaims(keys: string): Statement {
+  return { sql: `DELETE FROM lookup WHERE state = 'pending' AND ${matching}`, args: [keys] }
+}
+
+function moveClaim(claim: Claim, from: Holder, now: number): Statement {
+  return {
+    sql: `UPDATE lookup SET owner_id = ?, claimed_at = ?, version = version + 1
+WHERE slot = ? AND kind = ? AND text = ? AND owner_id = ? AND state = 'pending' AND claimed_at = ?`,
+    args: [
+      claim.owner,
+      now,
+      slotText(slotOf(claim)),
+      claim.kind,
+      claim.text,
+      from.owner,
+      from.claimedAt,
+    ],
+  }
+}
+
+export function createLookup(router: Router, clock: Clock): LookupIndex {
+  const write = async (
+    claims: readonly Claim[],
+    statementsOf: (keys: string) => readonly Statement[],
+    call: Call,
+  ): Promise<Rows['rows']> => {
+    const groups = await router.groups(claims, slotOf, call)
+    const found: Rows['rows'][number][] = []
+    await inWaves(groups, async (group) => {
+      const answers = await router.writeAll(group.map(slotOf), statementsOf(keysOf(group)), call)
+      found.push(...(answers.at(-1)?.rows ?? []))
+    })
+    return found
+  }
+  return {
+    claim: async (claims, call) => {
+      const rows = await write(
+        claims,
+        (keys) => [insertClaims(keys, clock.now()), selectClaims(keys)],
+        call,
+      )
+      const holders = new Map(
+        rows.map((row) => [`${String(row[0])}|${String(row[1])}`, holderOf(row)]),
+      )
+      return claims.map((claim) => {
+        const holder = holders.get(`${claim.kind}|${claim.text}`)
+        if (holder === undefined)
+          throw new Error(`Cannot claim ${claim.kind}: its row is gone again`)
+        return holder
+      })
+    },
+    confirm: async (claims, call) => {
+      await write(claims, (keys) => [confirmClaims(keys)], call)
+    },
+    release: async (claims, call) => {
+      await write(claims, (keys) => [releaseClaims(keys)], call)
+    },
+    takeOver: async (claim, from, call) => {
+      const statement = moveClaim(claim, from, clock.now())
+      const [rows] = await router.write(slotOf(claim), [statement], call)
+      return rows?.rowsAffected === 1
+    },
+    find: async (kind, text, call) => {
+      const slot = slotOf({ kind, text })
+      const query = {
+        sql: 'SELECT owner_id FROM lookup WHERE slot = ? AND kind = ? AND text = ?',
+        args: [slotText(slot), kind, text],
+      }
+      const { rows } = await router.read(slot, query, call)
+      const [row] = rows
+      return row === undefined ? undefined : String(row[0])
+    },
+  }
+}
+
+export type ClaimJob = {
+  /** All of one owner: the id that the new thing is to have. */
+  readonly claims: readonly [Claim, ...Claim[]]
+  /** Whether the main row of a holder is there. */
+  readonly exists: (owner: string) => Promise<boolean>
+  readonly now: number
+}
+
+/**
+ * Claims texts for a new thing, all or none.
+ *
+ * A claim that an earlier try of the same request made is adopted: its id begins like ours, because both come from the
+ * same key, and the answer is the id to go on with. A pending claim of another, past its grace and without its main
+ * row, is taken over.
+ *
+ * @returns the id to create, or the kind that is taken.
+ */
+export async function claimAll(
+  index: LookupIndex,
+  { claims, exists, now }: ClaimJob,
+  call: Call,
+): Promise<{ readonly owner: string } | { readonly taken: string }> {
+  const holders = await index.claim(claims, call)
+  const mine = claims[0].owner
+  const pairs = claims.flatMap((claim, position) => {
+    const holder = holders[position]
+    return holder === undefined ? [] : [{ claim, holder }]
+  })
+  const adopted = pairs.find(
+    ({ holder }) => holder.owner !== mine && prefixOf(holder.owner) === prefixOf(mine),
+  )
+  const owner = adopted?.holder.owner ?? mine
+  for (const { claim, holder } of pairs) {
+    if (holder.owner === owner) continue
+    const expired = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs
+    const free = holder.owner === mine || (expired && !(await exists(holder.owner)))
+    if (free && (await index.takeOver({ ...claim, owner }, holder, call))) continue
+    await index.release([...claims, ...claims.map((each) => ({ ...each, owner }))], call)
+    return { taken: claim.kind }
+  }
+  return { owner }
+}

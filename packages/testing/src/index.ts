@@ -1,0 +1,8 @@
+/** The real local platform for tests: `startPlatform`, and `./global-setup` for a worker's vitest run. */
+export {
+  type Platform,
+  type PlatformOptions,
+  startPlatform,
+  testTokens,
+  workerEnv,
+} from './platform.ts'

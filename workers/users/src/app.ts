@@ -1,0 +1,24 @@
+import type { Links } from '@stoa/contracts'
+import { createService, type Service } from '@stoa/http'
+
+import { buildDeps } from './deps.ts'
+import { authenticate } from './domain/log-in.ts'
+import { readConfig } from './env.ts'
+import { report } from './report.ts'
+import { serveMembers } from './routes/members.ts'
+import { serveSessions } from './routes/sessions.ts'
+
+/** The users service: members, sessions, passwords. @throws InvalidEnvError */
+export function createUsers(env: unknown, links: Links): Service {
+  const config = readConfig(env)
+  const deps = buildDeps(config, links)
+  const service = createService({
+    authenticate: async (token, call) => (await authenticate(deps, token, call)).member,
+    tokens: { operator: config.OPERATOR_TOKEN, importer: config.IMPORT_TOKEN },
+    secret: config.STOA_SECRET,
+    report,
+  })
+  serveMembers(service, deps)
+  serveSessions(service, deps)
+  return service
+}

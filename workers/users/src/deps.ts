@@ -1,0 +1,50 @@
+import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
+import { qstashQueue } from '@stoa/adapters/qstash'
+import type { Links } from '@stoa/contracts'
+import { createLookup } from '@stoa/sharding'
+
+import type {
+  ImportStore,
+  MemberStore,
+  PasswordHasher,
+  ResetStore,
+  Secrets,
+  SessionStore,
+} from './domain/ports.ts'
+import type { Config } from './env.ts'
+import { report } from './report.ts'
+import { importStore, memberStore } from './store/members.ts'
+import { scryptHasher } from './store/scrypt.ts'
+import { sha256Secrets } from './store/secrets.ts'
+import { resetStore, sessionStore } from './store/sessions.ts'
+
+export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
+  readonly members: MemberStore
+  readonly imports: ImportStore
+  readonly sessions: SessionStore
+  readonly resets: ResetStore
+  readonly passwords: PasswordHasher
+  readonly secrets: Secrets
+}
+
+export function buildDeps(config: Config, { defer }: Links): Deps {
+  const access = openKeyspace({
+    keyspace: 'users',
+    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
+    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
+    publicUrl: config.PUBLIC_URL,
+    defer,
+    report,
+  })
+  const store = { access, lookup: createLookup(access.router, access.clock), defer }
+  return {
+    ids: access.ids,
+    clock: access.clock,
+    members: memberStore(store),
+    imports: importStore(store),
+    sessions: sessionStore(access),
+    resets: resetStore(access),
+    passwords: scryptHasher,
+    secrets: sha256Secrets,
+  }
+}

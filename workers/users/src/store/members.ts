@@ -1,0 +1,162 @@
+import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
+import { rowsOf, statement } from '@stoa/adapters/libsql'
+import { credential, member as members } from '@stoa/data/users'
+import { type Call, slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { type Claim, claimAll, type LookupIndex } from '@stoa/sharding'
+import { eq } from 'drizzle-orm'
+
+import { HandleTakenError, type Member } from '../domain/member.ts'
+import type { Account, Claimed, ImportStore, MemberStore } from '../domain/ports.ts'
+import { db } from './builder.ts'
+
+const columns = {
+  id: members.id,
+  handle: members.handle,
+  email: members.email,
+  name: members.name,
+  createdAt: members.createdAt,
+}
+
+function claimsOf({ id, handle, email }: Member): readonly [Claim, Claim] {
+  return [
+    { kind: 'handle', text: handle, owner: id },
+    { kind: 'email', text: email, owner: id },
+  ]
+}
+
+async function getAccount(
+  access: KeyspaceAccess,
+  id: string,
+  call: Call,
+): Promise<Account | undefined> {
+  const query = db
+    .select({ ...columns, hash: credential.hash })
+    .from(members)
+    .leftJoin(credential, eq(credential.member, members.id))
+    .where(eq(members.id, id))
+    .limit(1)
+  const rows = await access.router.read(slotOfId(id), statement(query), call)
+  const [row] = await rowsOf(query, rows)
+  if (row === undefined) return undefined
+  const { hash, ...member } = row
+  return { member, passwordHash: hash ?? undefined }
+}
+
+async function getMember(
+  access: KeyspaceAccess,
+  id: string,
+  call: Call,
+): Promise<Member | undefined> {
+  const query = db.select(columns).from(members).where(eq(members.id, id)).limit(1)
+  const [row] = await rowsOf(query, await access.router.read(slotOfId(id), statement(query), call))
+  return row
+}
+
+function insertMember(member: Member) {
+  return db.insert(members).values({ ...member, version: 1 })
+}
+
+async function claim({ access, lookup }: Store, member: Member, call: Call): Promise<Claimed> {
+  const claimed = await claimAll(
+    lookup,
+    {
+      claims: claimsOf(member),
+      exists: async (owner) => (await getMember(access, owner, call)) !== undefined,
+      now: access.clock.now(),
+    },
+    call,
+  )
+  if ('owner' in claimed) return claimed
+  return { taken: claimed.taken === 'email' ? 'email' : 'handle' }
+}
+
+type Store = {
+  readonly access: KeyspaceAccess
+  readonly lookup: LookupIndex
+  readonly defer: (work: Promise<unknown>) => void
+}
+
+export function memberStore(store: Store): MemberStore {
+  const { access, lookup, defer } = store
+  return {
+    claim: (member, call) => claim(store, member, call),
+    register: async ({ once, member, passwordHash, events }, call) => {
+      const statements = [
+        statement(insertMember(member)),
+        statement(
+          db
+            .insert(credential)
+            .values({ member: member.id, hash: passwordHash, changedAt: member.createdAt }),
+        ),
+      ]
+      const slot = slotOfId(member.id)
+      const work = { slots: [slot], statements, events }
+      try {
+        const answered = await access.once.run(once, { slot, work, reply: member }, call)
+        // Readers verify a claim against its member, so this may come late, or never.
+        defer(lookup.confirm(claimsOf(answered.reply), call).catch(() => undefined))
+        return answered
+      } catch (error) {
+        // The id of another request's member, whose place happens to be ours, was taken for our own earlier try.
+        if (error instanceof SqlConstraintError && error.constraint === 'member.id') {
+          throw new HandleTakenError(member.handle)
+        }
+        throw error
+      }
+    },
+    get: (id, call) => getMember(access, id, call),
+    findAccount: async (login, call) => {
+      const kind = login.includes('@') ? 'email' : 'handle'
+      const text = login.toLowerCase()
+      const owner = await lookup.find(kind, text, call)
+      const account = owner === undefined ? undefined : await getAccount(access, owner, call)
+      return account?.member[kind] === text ? account : undefined
+    },
+  }
+}
+
+export function importStore(store: Store): ImportStore {
+  const { access, lookup, defer } = store
+  return {
+    claimAll: async (proposed, call) => {
+      const claims = proposed.map(claimsOf)
+      const holders = await lookup.claim(claims.flat(), call)
+      const results: Claimed[] = []
+      for (const [index, member] of proposed.entries()) {
+        const pair = [holders[index * 2], holders[index * 2 + 1]]
+        const isOurs = pair.every((holder) => holder?.owner === member.id)
+        results.push(isOurs ? { owner: member.id } : await claim(store, member, call))
+      }
+      return results
+    },
+    writeAll: async (imported, call) => {
+      const slotOf = ({ member }: (typeof imported)[number]) => slotOfId(member.id)
+      const known = await access.router.readMany(
+        imported.map((each) => ({
+          slot: slotOf(each),
+          statement: statement(
+            db
+              .select({ id: members.id })
+              .from(members)
+              .where(eq(members.id, each.member.id))
+              .limit(1),
+          ),
+        })),
+        call,
+      )
+      const fresh = imported.filter((_each, index) => known[index]?.rows.length === 0)
+      const distinct = [...new Map(fresh.map((each) => [each.member.id, each])).values()]
+      for (const group of await access.router.groups(distinct, slotOf, call)) {
+        const work = {
+          slots: group.map(slotOf),
+          statements: group.map(({ member }) => statement(insertMember(member))),
+          events: group.map(({ event }) => event),
+        }
+        await access.committer.commit(work, call)
+      }
+      const claims = distinct.flatMap(({ member }) => claimsOf(member))
+      defer(lookup.confirm(claims, call).catch(() => undefined))
+      return imported.map((each) => fresh.includes(each))
+    },
+  }
+}

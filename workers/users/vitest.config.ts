@@ -1,0 +1,17 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { PlainReporter } from '@stoa/tools/plain-reporter'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  plugins: [
+    cloudflareTest(({ inject }) => ({
+      wrangler: { configPath: './wrangler.toml' },
+      miniflare: { bindings: inject('stoaEnv') },
+    })),
+  ],
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['@stoa/testing/global-setup'],
+    reporters: ['default', new PlainReporter()],
+  },
+})
