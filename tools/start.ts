@@ -92,12 +92,15 @@ function requireFree(port: number): Promise<void> {
 
 type Secrets = { readonly operator: string; readonly importer: string; readonly secret: string }
 
+function newSecret(): string {
+  return randomBytes(24).toString('hex')
+}
+
 /** The deployment's own tokens: made once, and kept with the data they belong to. */
 async function secretsIn(dataDir: string): Promise<Secrets> {
   const file = path.join(dataDir, 'secrets.json')
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as Secrets
-  const make = () => randomBytes(24).toString('hex')
-  const secrets = { operator: make(), importer: make(), secret: make() }
+  const secrets = { operator: newSecret(), importer: newSecret(), secret: newSecret() }
   await mkdir(dataDir, { recursive: true })
   await writeFile(file, JSON.stringify(secrets), { mode: 0o600 })
   return secrets

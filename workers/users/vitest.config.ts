@@ -11,6 +11,8 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
+    // A password hash alone takes 150 ms of CPU, and CI has two cores for everything.
+    testTimeout: 30_000,
     globalSetup: ['@stoa/testing/global-setup'],
     reporters: ['default', new PlainReporter()],
   },

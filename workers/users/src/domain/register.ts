@@ -30,10 +30,7 @@ export async function register(
 ): Promise<Answered<Member>> {
   const { handle, email, name, password } = registration
   const proposed = { id: ids.root(scopeOf(once)), handle, email, name, createdAt: clock.now() }
-  const [claimed, passwordHash] = await Promise.all([
-    members.claim(proposed, call),
-    passwords.hash(password),
-  ])
+  const claimed = await members.claim(proposed, call)
   if ('taken' in claimed) {
     throw claimed.taken === 'handle' ? new HandleTakenError(handle) : new EmailTakenError()
   }
@@ -45,5 +42,6 @@ export async function register(
     cause: call.requestId,
     data: { member: member.id, handle, name },
   })
+  const passwordHash = await passwords.hash(password)
   return members.register({ once, member, passwordHash, events: [registered] }, call)
 }

@@ -1,0 +1,19 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { PlainReporter } from '@stoa/tools/plain-reporter'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  plugins: [
+    cloudflareTest(({ inject }) => ({
+      wrangler: { configPath: './wrangler.toml' },
+      miniflare: { bindings: inject('stoaEnv') },
+    })),
+  ],
+  test: {
+    include: ['test/**/*.test.ts'],
+    // A password hash alone takes 150 ms of CPU, and CI has two cores for everything.
+    testTimeout: 30_000,
+    globalSetup: ['@stoa/testing/global-setup'],
+    reporters: ['default', new PlainReporter()],
+  },
+})
