@@ -1,0 +1,10 @@
+/**
+ * QStash on localhost: publishing, queues, URL groups, schedules, flow control, callbacks, retries, DLQ,
+ * logs, signatures, with a virtual clock. Built from the public documentation and the MIT clients only.
+ */
+export { createQstash } from './create.ts'
+export type { QstashOptions } from './create.ts'
+export { freePlan, payAsYouGo } from './limits.ts'
+export type { Limits } from './limits.ts'
+export { devSigningKeys, devToken } from './signing-keys.ts'
+export type { SigningKeys } from './signing-keys.ts'
