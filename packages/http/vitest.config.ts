@@ -2,5 +2,9 @@ import { PlainReporter } from '@stoa/tools/plain-reporter'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], reporters: ['default', new PlainReporter()] },
+  test: {
+    silent: 'passed-only',
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', new PlainReporter()],
+  },
 })
