@@ -1,0 +1,25 @@
+/** `npm run bench -- NAME [--json FILE]`: measures one package beside its peers and prints ratios. */
+import { writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+
+import { benchLocal } from './src/local.ts'
+import { type Row, tableOf } from './src/row.ts'
+
+const benches: Readonly<Record<string, () => Promise<Row[]>>> = { local: benchLocal }
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' } },
+})
+const bench = benches[positionals[0] ?? '']
+if (bench === undefined) {
+  console.error(
+    `Usage: npm run bench -- NAME [--json FILE], NAME one of: ${Object.keys(benches).join(', ')}`,
+  )
+  process.exit(2)
+}
+const rows = await bench()
+console.log(`\n${tableOf(rows)}`)
+if (values.json !== undefined)
+  await writeFile(values.json, `${JSON.stringify(rows, undefined, 2)}\n`)
+process.exitCode = rows.every(({ ok }) => ok) ? 0 : 1
