@@ -9,6 +9,13 @@ type Create = (env: unknown, links: Links) => Service
 /** Each service is loaded on its first use, so that the start stays short. */
 const load: Partial<Record<ServiceName, () => Promise<Create>>> = {
   users: async () => (await import('@stoa/users/app')).createUsers,
+  catalog: async () => (await import('@stoa/catalog/app')).createCatalog,
+  stats: async () => (await import('@stoa/stats/app')).createStats,
+  social: async () => (await import('@stoa/social/app')).createSocial,
+  warehouse: async () => (await import('@stoa/warehouse/app')).createWarehouse,
+  procurement: async () => (await import('@stoa/procurement/app')).createProcurement,
+  notifier: async () => (await import('@stoa/notifier/app')).createNotifier,
+  orders: async () => (await import('@stoa/orders/app')).createOrders,
 }
 
 const started = new Map<string, Service>()

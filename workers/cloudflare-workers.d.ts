@@ -2,4 +2,6 @@
 declare module 'cloudflare:workers' {
   /** Keeps the current invocation alive until `promise` settles, at most 30 s after the answer. */
   export function waitUntil(promise: Promise<unknown>): void
+  /** The Worker itself, as its own caller: how a test inside the runtime reaches it. */
+  export const exports: { readonly default: { fetch(request: Request): Promise<Response> } }
 }

@@ -2,18 +2,20 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { PlainReporter } from '@stoa/tools/plain-reporter'
 import { defineConfig } from 'vitest/config'
 
+import { doubles } from './test/doubles.ts'
+
 export default defineConfig({
   plugins: [
     cloudflareTest(({ inject }) => ({
       wrangler: { configPath: './wrangler.toml' },
-      miniflare: { bindings: inject('stoaEnv') },
+      miniflare: { bindings: inject('stoaEnv'), serviceBindings: doubles },
     })),
   ],
   test: {
     include: ['test/**/*.test.ts'],
-    // A password hash alone takes 150 ms of CPU, and CI has two cores for everything.
     testTimeout: 30_000,
     globalSetup: ['@stoa/testing/global-setup'],
+    silent: 'passed-only',
     reporters: ['default', new PlainReporter()],
   },
 })

@@ -14,6 +14,7 @@ export default defineConfig({
     // A password hash alone takes 150 ms of CPU, and CI has two cores for everything.
     testTimeout: 30_000,
     globalSetup: ['@stoa/testing/global-setup'],
+    silent: 'passed-only',
     reporters: ['default', new PlainReporter()],
   },
 })

@@ -24,6 +24,11 @@ export type Work = {
   readonly events: readonly StoaEvent[]
   /** Events that the statements insert by themselves, when a condition in the database holds. */
   readonly conditional?: readonly StoaEvent[]
+  /**
+   * Makes the events that the statements insert by themselves under a key or an order number that only the database
+   * knows, from the rows that the statements gave. Such statements must be harmless when sent twice.
+   */
+  readonly eventsOf?: (rows: readonly Rows[]) => readonly StoaEvent[]
 }
 
 /** The rows of `statements`; absent when the reply was lost and the batch proved to have happened. */
@@ -65,7 +70,9 @@ export function createCommitter(deps: CommitterDeps): Committer {
     marks.add(await router.shardOf(slot, call), published)
   }
   const announce = (work: Work, rows: readonly Rows[] | undefined, call: Call): void => {
-    const events = [...work.events, ...happened(work.conditional ?? [], rows ?? [])]
+    const conditional = happened(work.conditional ?? [], rows ?? [])
+    const returned = rows === undefined ? [] : (work.eventsOf?.(statementRows(work, rows)) ?? [])
+    const events = [...work.events, ...conditional, ...returned]
     const [slot] = work.slots
     if (events.length === 0 || slot === undefined) return
     // The sweep publishes what this could not; that is what it is for.
@@ -82,9 +89,14 @@ export function createCommitter(deps: CommitterDeps): Committer {
       const send = () => router.writeAll(work.slots, [...batch, ...events], call)
       const rows = await send().catch((error: unknown) => recover(error, work, send))
       announce(work, rows, call)
-      return { rows: rows?.slice(first.length, batch.length) }
+      return { rows: rows === undefined ? undefined : statementRows(work, rows) }
     },
   }
+}
+
+/** The rows of the work's own statements, of all that the batch gave. */
+function statementRows({ first = [], statements }: Work, rows: readonly Rows[]): readonly Rows[] {
+  return rows.slice(first.length, first.length + statements.length)
 }
 
 /** The conditional events that were written: each such statement answers the id of its row. */
@@ -101,7 +113,8 @@ async function recover(
   send: () => Promise<readonly Rows[]>,
 ): Promise<readonly Rows[] | undefined> {
   if (!(error instanceof AmbiguousWriteError)) throw error
-  if (work.events.length === 0 && (work.first ?? []).length === 0) throw error
+  const hasOwnRow = work.events.length > 0 || (work.first ?? []).length > 0
+  if (!hasOwnRow && work.eventsOf === undefined) throw error
   try {
     return await send()
   } catch (again) {

@@ -6,3 +6,4 @@ export {
   testTokens,
   workerEnv,
 } from './platform.ts'
+export { startSystem, type System, type SystemOptions } from './system.ts'

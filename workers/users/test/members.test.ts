@@ -21,7 +21,7 @@ async function post(path: string, body: unknown, headers: Record<string, string>
   return { response, body: (await response.json()) as Record<string, unknown> }
 }
 
-function register(who: ReturnType<typeof person>, key = crypto.randomUUID()) {
+function register(who: ReturnType<typeof person>, key: string = crypto.randomUUID()) {
   return post('/v1/users', who, { 'idempotency-key': key })
 }
 

@@ -3,11 +3,11 @@ import { z } from 'zod'
 
 import type { BadLine, Category, Line, Product } from './source.ts'
 
-const key = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
-const name = z.string().trim().min(1).max(200)
+const keyField = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+const nameField = z.string().trim().min(1).max(200)
 
 /** One of the real categories has no name; it goes by its key, for its products are as real as others. */
-const named = z.object({ id: key, name: name.nullable() })
+const named = z.object({ id: keyField, name: nameField.nullable() })
 const entry = named.extend({ path: z.array(named).max(20) })
 
 const adjectives = ['Compact', 'Classic', 'Silent', 'Bright', 'Sturdy', 'Light', 'Smart', 'Pocket']

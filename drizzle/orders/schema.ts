@@ -1,0 +1,60 @@
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+
+/** Carts: of a member, in the member's slot, or of a guest, a root entity with a secret. `version` counts changes. */
+export const cart = sqliteTable('cart', {
+  n: integer('n').primaryKey(),
+  id: text('id').notNull().unique(),
+  member: text('member'),
+  /** SHA-256 of a guest's token, in hexadecimal. */
+  secretHash: text('secret_hash'),
+  version: integer('version').notNull(),
+  createdAt: integer('created_at').notNull(),
+  /** The order that closed the cart. */
+  orderedBy: text('ordered_by'),
+})
+
+/** What is in a cart. `at` is when the product was first put in, so that a new quantity keeps its place. */
+export const cartItem = sqliteTable(
+  'cart_item',
+  {
+    cart: text('cart').notNull(),
+    product: text('product').notNull(),
+    quantity: integer('quantity').notNull(),
+    at: integer('at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.cart, t.product] })],
+)
+
+/** Orders, in the buyer's slot. `version` is 1 when placed and 2 when decided: the sequence number of the event. */
+export const orderHead = sqliteTable(
+  'order_head',
+  {
+    n: integer('n').primaryKey(),
+    id: text('id').notNull().unique(),
+    buyer: text('buyer').notNull(),
+    cart: text('cart').notNull(),
+    state: text('state', { enum: ['pending', 'confirmed', 'rejected'] }).notNull(),
+    totalMinor: integer('total_minor').notNull(),
+    currency: text('currency').notNull(),
+    version: integer('version').notNull(),
+    createdAt: integer('created_at').notNull(),
+    /** The request or the event that led to this version. */
+    cause: text('cause').notNull(),
+  },
+  (t) => [index('order_head_buyer').on(t.buyer, t.id)],
+)
+
+/** The lines of an order at the prices of the moment it was placed, each with the answer of the warehouse. */
+export const orderLine = sqliteTable(
+  'order_line',
+  {
+    orderId: text('order_id').notNull(),
+    product: text('product').notNull(),
+    title: text('title').notNull(),
+    quantity: integer('quantity').notNull(),
+    priceMinor: integer('price_minor').notNull(),
+    seller: text('seller'),
+    state: text('state', { enum: ['pending', 'reserved', 'refused'] }).notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.orderId, t.product] })],
+)

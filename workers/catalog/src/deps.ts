@@ -1,0 +1,41 @@
+import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
+import { qstashQueue } from '@stoa/adapters/qstash'
+import type { Links } from '@stoa/contracts'
+import { createLookup } from '@stoa/sharding'
+
+import type { CategoryStore, ImportStore, Neighbours, ProductStore } from './domain/ports.ts'
+import type { Config } from './env.ts'
+import { report } from './report.ts'
+import { categoryStore } from './store/categories.ts'
+import { importStore } from './store/imports.ts'
+import { neighboursOf } from './store/neighbours.ts'
+import { productStore } from './store/products.ts'
+
+export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock' | 'inbox'> & {
+  readonly products: ProductStore
+  readonly categories: CategoryStore
+  readonly imports: ImportStore
+  readonly neighbours: Neighbours
+}
+
+export function buildDeps(config: Config, links: Links): Deps {
+  const { defer } = links
+  const access = openKeyspace({
+    keyspace: 'catalog',
+    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
+    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
+    publicUrl: config.PUBLIC_URL,
+    defer,
+    report,
+  })
+  const store = { access, lookup: createLookup(access.router, access.clock), defer }
+  return {
+    ids: access.ids,
+    clock: access.clock,
+    inbox: access.inbox,
+    products: productStore(store),
+    categories: categoryStore(access),
+    imports: importStore(store),
+    neighbours: neighboursOf(links),
+  }
+}

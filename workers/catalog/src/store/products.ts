@@ -1,0 +1,113 @@
+import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
+import { rowsOf, statement } from '@stoa/adapters/libsql'
+import { product as products } from '@stoa/data/catalog'
+import { type Call, slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { type Claim, claimAll, type LookupIndex } from '@stoa/sharding'
+import { eq } from 'drizzle-orm'
+
+import type { ProductStore } from '../domain/ports.ts'
+import { type Product, SkuTakenError } from '../domain/product.ts'
+import { db } from './builder.ts'
+
+export type Store = {
+  readonly access: Pick<KeyspaceAccess, 'router' | 'committer' | 'once' | 'clock'>
+  readonly lookup: LookupIndex
+  readonly defer: (work: Promise<unknown>) => void
+}
+
+const offerColumns = {
+  id: products.id,
+  title: products.title,
+  priceMinor: products.priceMinor,
+  currency: products.currency,
+  seller: products.seller,
+}
+
+const columns = {
+  ...offerColumns,
+  sku: products.sku,
+  description: products.description,
+  category: products.category,
+  createdAt: products.createdAt,
+}
+
+export function claimOf({ id, sku }: Pick<Product, 'id' | 'sku'>): Claim {
+  return { kind: 'sku', text: sku, owner: id }
+}
+
+/** One statement, whatever their number. */
+export function insertProducts(list: readonly Product[]) {
+  return db.insert(products).values(list.map((each) => ({ ...each, version: 1 })))
+}
+
+/** Says that the claims have their products. Readers verify a claim, so this may come late, or never. */
+export function confirm({ lookup, defer }: Store, claims: readonly Claim[], call: Call): void {
+  if (claims.length > 0) defer(lookup.confirm(claims, call).catch(() => undefined))
+}
+
+async function getProduct(
+  { access }: Pick<Store, 'access'>,
+  id: string,
+  call: Call,
+): Promise<Product | undefined> {
+  const query = db.select(columns).from(products).where(eq(products.id, id)).limit(1)
+  const rows = await access.router.read(slotOfId(id), statement(query), call)
+  const [row] = await rowsOf(query, rows)
+  return row
+}
+
+export function productStore(store: Store): ProductStore {
+  const { access, lookup } = store
+  return {
+    claim: async (product, call) => {
+      const claimed = await claimAll(
+        lookup,
+        {
+          claims: [claimOf(product)],
+          exists: async (owner) => (await getProduct(store, owner, call)) !== undefined,
+          now: access.clock.now(),
+        },
+        call,
+      )
+      return 'owner' in claimed ? claimed.owner : undefined
+    },
+    create: async ({ once, product, events }, call) => {
+      const slot = slotOfId(product.id)
+      const work = { slots: [slot], statements: [statement(insertProducts([product]))], events }
+      try {
+        const answered = await access.once.run(once, { slot, work, reply: product }, call)
+        confirm(store, [claimOf(answered.reply)], call)
+        return answered
+      } catch (error) {
+        // The id of another request's product, whose place happens to be ours, was taken for our own earlier try.
+        if (error instanceof SqlConstraintError && error.constraint === 'product.id') {
+          throw new SkuTakenError(product.sku)
+        }
+        throw error
+      }
+    },
+    get: (id, call) => getProduct(store, id, call),
+    offers: async (ids, call) => {
+      const queries = [...new Set(ids)].map((id) => ({
+        id,
+        query: db.select(offerColumns).from(products).where(eq(products.id, id)).limit(1),
+      }))
+      const answers = await access.router.readMany(
+        queries.map(({ id, query }) => ({ slot: slotOfId(id), statement: statement(query) })),
+        call,
+      )
+      const offers = await Promise.all(
+        queries.map(({ query }, index) => {
+          const rows = answers[index]
+          return rows === undefined ? [] : rowsOf(query, rows)
+        }),
+      )
+      return offers.flat()
+    },
+    findBySku: async (sku, call) => {
+      const owner = await lookup.find('sku', sku, call)
+      const product = owner === undefined ? undefined : await getProduct(store, owner, call)
+      return product?.sku === sku ? product : undefined
+    },
+  }
+}

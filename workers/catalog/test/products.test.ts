@@ -1,0 +1,263 @@
+import { typedId } from '@stoa/kernel'
+import { describe, expect, test } from 'vitest'
+
+import {
+  countOver,
+  create,
+  draftOf,
+  get,
+  ids,
+  importToken,
+  newCategory,
+  post,
+  seller,
+  spansOf,
+  spoil,
+  unused,
+} from './harness.ts'
+
+const productsOfSku = 'SELECT count(*) FROM product WHERE sku = ?'
+
+describe('POST /v1/products', () => {
+  test('makes a product of its seller, who finds it by id and by sku', async () => {
+    const draft = draftOf(await newCategory())
+
+    const { response, body } = await create({ ...draft, stock: 12 })
+
+    expect(response.status).toBe(201)
+    expect(body).toEqual({
+      ...draft,
+      id: expect.stringMatching(/^prd_/),
+      seller: typedId('usr', seller),
+      createdAt: expect.any(String),
+    })
+    const page = await get(`/v1/products/${String(body['id'])}`)
+    expect(page.body).toEqual({ ...body, available: 5, sold: 3 })
+    expect((await get(`/v1/skus/${draft.sku}`)).body).toEqual(body)
+  })
+
+  test('tells of the product with its first stock', async () => {
+    const draft = draftOf(await newCategory())
+
+    const { body } = await create({ ...draft, stock: 12 })
+
+    const told = "SELECT count(*) FROM outbox WHERE type = 'product.created' AND seq = 1"
+    const id = String(body['id']).slice(4)
+    expect(await countOver(`${told} AND okey = ? AND payload ->> 'stock' = 12`, id)).toBe(1)
+  })
+
+  test('answers a repeat of the same request with the same product', async () => {
+    const draft = draftOf(await newCategory())
+    const key = { 'idempotency-key': crypto.randomUUID() }
+
+    const first = await create(draft, key)
+    const second = await create(draft, key)
+
+    expect(second.response.status).toBe(201)
+    expect(second.body).toEqual(first.body)
+    expect(second.response.headers.get('idempotency-replayed')).toBe('true')
+    expect(await countOver(productsOfSku, draft.sku)).toBe(1)
+  })
+
+  test('makes one product of five equal requests at once', async () => {
+    const draft = draftOf(await newCategory())
+    const key = { 'idempotency-key': crypto.randomUUID() }
+
+    const answers = await Promise.all(Array.from({ length: 5 }, () => create(draft, key)))
+
+    expect(answers.map(({ response }) => response.status)).toEqual([201, 201, 201, 201, 201])
+    expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1)
+    expect(await countOver(productsOfSku, draft.sku)).toBe(1)
+  })
+
+  test.each([
+    ['the claim of the sku', 'INSERT INTO lookup', 1],
+    ['the product', 'INSERT INTO idempotency', 1],
+    ['the product and of its second try', 'INSERT INTO idempotency', 2],
+  ])('makes one product when the reply to %s is lost after the commit', async (_w, contains, times) => {
+    const draft = draftOf(await newCategory())
+    const key = { 'idempotency-key': crypto.randomUUID() }
+    const requestId = crypto.randomUUID()
+    await spoil({ action: 'drop-reply', times, match: { requestId, contains } })
+
+    const first = await create(draft, { ...key, 'x-request-id': requestId })
+    const again = await create(draft, key)
+
+    expect([201, 503]).toContain(first.response.status)
+    expect(again.response.status).toBe(201)
+    if (first.response.status === 201) expect(again.body).toEqual(first.body)
+    expect((await get(`/v1/skus/${draft.sku}`)).body).toEqual(again.body)
+    expect(await countOver(productsOfSku, draft.sku)).toBe(1)
+    expect(await countOver('SELECT count(*) FROM outbox WHERE okey = ?', String(again.body['id']).slice(4))).toBe(1)
+  })
+
+  test('refuses the same key for another request with 422', async () => {
+    const draft = draftOf(await newCategory())
+    const key = { 'idempotency-key': crypto.randomUUID() }
+    await create(draft, key)
+
+    const { response, body } = await create({ ...draft, title: 'Another lamp' }, key)
+
+    expect(response.status).toBe(422)
+    expect(body['code']).toBe('idempotency_key_reused')
+  })
+
+  test('gives a sku raced by ten requests to exactly one of them', async () => {
+    const draft = draftOf(await newCategory())
+
+    const answers = await Promise.all(Array.from({ length: 10 }, () => create(draft)))
+
+    const statuses = answers.map(({ response }) => response.status).toSorted()
+    expect(statuses).toEqual([201, ...Array.from({ length: 9 }, () => 409)])
+    expect(new Set(answers.flatMap(({ body }) => body['code'] ?? []))).toEqual(
+      new Set(['sku_taken']),
+    )
+    expect(await countOver(productsOfSku, draft.sku)).toBe(1)
+  })
+
+  test('costs three round trips in a row: category, sku, product', async () => {
+    const draft = draftOf(await newCategory())
+    const requestId = crypto.randomUUID()
+
+    const { response } = await create(draft, { 'x-request-id': requestId })
+
+    expect(response.status).toBe(201)
+    // The confirmation of the sku goes after the answer, and may or may not have arrived.
+    expect((await spansOf(requestId)).length).toBeLessThanOrEqual(4)
+  })
+
+  test.each([
+    ['no key', {}, { 'idempotency-key': '' }, 400, 'idempotency_key_invalid'],
+    ['no session', {}, { authorization: '' }, 401, 'token_missing'],
+    ['a session that ended', {}, { authorization: 'Bearer old' }, 401, 'session_ended'],
+    ['the importer', {}, { authorization: `Bearer ${importToken}` }, 403, 'not_allowed'],
+    ['a category that is none', { category: 'nowhere' }, {}, 404, 'category_not_found'],
+    ['a currency that is none', { currency: 'QQQ' }, {}, 400, 'unknown_currency'],
+    ['a currency in small letters', { currency: 'eur' }, {}, 400, 'invalid_request'],
+    ['a negative price', { priceMinor: -1 }, {}, 400, 'invalid_request'],
+    ['half a cent', { priceMinor: 0.5 }, {}, 400, 'invalid_request'],
+    ['a sku with a space', { sku: 'a b' }, {}, 400, 'invalid_request'],
+    ['negative stock', { stock: -1 }, {}, 400, 'invalid_request'],
+  ])('refuses %s and writes nothing', async (_what, change, headers, status, code) => {
+    const draft = { ...draftOf(await newCategory()), ...change }
+
+    const { response, body } = await create(draft, headers)
+
+    expect({ status: response.status, code: body['code'] }).toEqual({ status, code })
+    expect(response.headers.get('content-type')).toBe('application/problem+json')
+    expect(await countOver(productsOfSku, draft.sku)).toBe(0)
+    expect(await countOver('SELECT count(*) FROM lookup WHERE text = ?', draft.sku)).toBe(0)
+  })
+})
+
+describe('GET /v1/products/{product}', () => {
+  async function page(requestId: string) {
+    const { body } = await create(draftOf(await newCategory()))
+    const read = await get(`/v1/products/${String(body['id'])}`, requestId)
+    expect(read.response.status).toBe(200)
+    return { available: read.body['available'], sold: read.body['sold'] }
+  }
+
+  test('says null for the stock when the warehouse fails, and still the rest', async () => {
+    expect(await page(unused('warehouse-down'))).toEqual({ available: null, sold: 3 })
+  })
+
+  test('says null for the stock when the warehouse has not heard of the product', async () => {
+    expect(await page(unused('warehouse-new'))).toEqual({ available: null, sold: 3 })
+  })
+
+  test('says null for the sold when stats fails, and still the rest', async () => {
+    expect(await page(unused('stats-down'))).toEqual({ available: 5, sold: null })
+  })
+
+  test('says 0 for the sold when nothing was counted', async () => {
+    expect(await page(unused('stats-empty'))).toEqual({ available: 5, sold: 0 })
+  })
+
+  test('costs one round trip of its own', async () => {
+    const requestId = crypto.randomUUID()
+
+    await page(requestId)
+
+    expect(await spansOf(requestId)).toHaveLength(1)
+  })
+
+  test('answers 404 for a product that is none, and 400 for an id that is none', async () => {
+    const unknown = await get(`/v1/products/${typedId('prd', ids.root('none'))}`)
+    const wrong = await get(`/v1/products/${typedId('usr', ids.root('none'))}`)
+
+    expect(unknown.response.status).toBe(404)
+    expect(unknown.body['code']).toBe('product_not_found')
+    expect(wrong.response.status).toBe(400)
+  })
+})
+
+describe('GET /v1/skus/{sku}', () => {
+  test('costs two round trips', async () => {
+    const draft = draftOf(await newCategory())
+    await create(draft)
+    const requestId = crypto.randomUUID()
+
+    await get(`/v1/skus/${draft.sku}`, requestId)
+
+    expect(await spansOf(requestId)).toHaveLength(2)
+  })
+
+  test('answers 404 for a sku that nobody has, and one that is only claimed', async () => {
+    const draft = draftOf(await newCategory())
+    const requestId = crypto.randomUUID()
+    const contains = 'INSERT INTO idempotency'
+    await spoil({ action: 'drop-request', times: 2, match: { requestId, contains } })
+    const { response } = await create(draft, { 'x-request-id': requestId })
+
+    expect(response.status).toBe(503)
+    for (const sku of [draft.sku, unused('sku')]) {
+      const found = await get(`/v1/skus/${sku}`)
+      expect(found.response.status).toBe(404)
+      expect(found.body['code']).toBe('product_not_found')
+    }
+  })
+})
+
+describe('GET /v1/offers', () => {
+  test('answers the prices of those that are there, each once, in one round trip a shard', async () => {
+    const category = await newCategory()
+    const made = await Promise.all([create(draftOf(category)), create(draftOf(category))])
+    const [one = '', other = ''] = made.map(({ body }) => String(body['id']))
+    const requestId = crypto.randomUUID()
+
+    const unknown = typedId('prd', ids.root('none'))
+    const { body } = await get(`/v1/offers?products=${one},${unknown},${other},${one}`, requestId)
+
+    const offer = { title: 'A lamp', priceMinor: 1_999, currency: 'EUR' }
+    expect(body).toEqual({
+      offers: [one, other].map((product) => ({
+        product,
+        ...offer,
+        seller: typedId('usr', seller),
+      })),
+    })
+    expect((await spansOf(requestId)).length).toBeLessThanOrEqual(2)
+  })
+
+  test.each([
+    ['none', ''],
+    ['101', Array.from({ length: 101 }, () => typedId('prd', ids.root('none'))).join()],
+    ['one that is no id', 'prd_1'],
+  ])('refuses %s with 400', async (_what, products) => {
+    const { response, body } = await get(`/v1/offers?products=${products}`)
+
+    expect(response.status).toBe(400)
+    expect(body['code']).toBe('invalid_request')
+  })
+})
+
+test('an answer is refused for what is no JSON', async () => {
+  const { response, body } = await post('/v1/products', undefined, {
+    authorization: 'Bearer x',
+    'idempotency-key': 'k',
+  })
+
+  expect(response.status).toBe(400)
+  expect(body['code']).toBe('malformed_json')
+})

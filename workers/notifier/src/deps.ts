@@ -1,0 +1,44 @@
+import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
+import { qstashQueue } from '@stoa/adapters/qstash'
+import type { Links } from '@stoa/contracts'
+import { type Random, secureRandom } from '@stoa/kernel'
+
+import type { DeliveryStore, EndpointStore, PostWebhook } from './domain/ports.ts'
+import type { UrlPolicy } from './domain/webhook-url.ts'
+import type { Config } from './env.ts'
+import { report } from './report.ts'
+import { deliveryStore } from './store/deliveries.ts'
+import { endpointStore } from './store/endpoints.ts'
+import { postWebhook } from './store/post-webhook.ts'
+
+export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock' | 'inbox'> & {
+  readonly endpoints: EndpointStore
+  readonly deliveries: DeliveryStore
+  readonly post: PostWebhook
+  readonly random: Random
+  readonly urlPolicy: UrlPolicy
+}
+
+export function buildDeps(config: Config, { defer }: Links): Deps {
+  const access = openKeyspace({
+    keyspace: 'notifier',
+    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
+    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
+    publicUrl: config.PUBLIC_URL,
+    defer,
+    report,
+  })
+  return {
+    ids: access.ids,
+    clock: access.clock,
+    inbox: access.inbox,
+    endpoints: endpointStore(access),
+    deliveries: deliveryStore(access),
+    post: postWebhook((request) => fetch(request), access.clock),
+    random: secureRandom,
+    urlPolicy: {
+      ownHost: new URL(config.PUBLIC_URL).hostname,
+      allowLoopback: config.ALLOW_LOOPBACK_WEBHOOKS,
+    },
+  }
+}

@@ -1,0 +1,31 @@
+import type { Links } from '@stoa/contracts'
+import { createService, serveInbox, type Service } from '@stoa/http'
+
+import { buildDeps } from './deps.ts'
+import { readConfig } from './env.ts'
+import { hear } from './inbox/hear.ts'
+import { report } from './report.ts'
+import { serveGraph } from './routes/graph.ts'
+import { servePosts } from './routes/posts.ts'
+
+/** The social service: posts, the graph of who follows whom, timelines. @throws InvalidEnvError */
+export function createSocial(env: unknown, links: Links): Service {
+  const config = readConfig(env)
+  const deps = buildDeps(config, links)
+  const service = createService({
+    authenticate: deps.authenticate,
+    tokens: { operator: config.OPERATOR_TOKEN, importer: config.IMPORT_TOKEN },
+    secret: config.STOA_SECRET,
+    report,
+  })
+  servePosts(service, deps)
+  serveGraph(service, deps)
+  serveInbox(service, {
+    consumer: 'social',
+    publicUrl: config.PUBLIC_URL,
+    verifier: deps.verifier,
+    apply: (events, call) => hear(deps, events, call),
+    report,
+  })
+  return service
+}

@@ -1,0 +1,26 @@
+import type { Call } from '@stoa/kernel'
+import { isOf, type StoaEvent } from '@stoa/messaging'
+
+import type { Deps } from '../deps.ts'
+import { fanOut, type FanOut } from '../domain/fan-out.ts'
+
+function jobOf(event: StoaEvent): readonly FanOut[] {
+  if (isOf(event, 'post.created')) {
+    const { post: id, ...rest } = event.data
+    return [{ event, post: { id, ...rest }, after: undefined }]
+  }
+  if (isOf(event, 'post.fanned_out')) {
+    const { post: id, after, ...rest } = event.data
+    return [{ event, post: { id, ...rest }, after }]
+  }
+  return []
+}
+
+/** Puts new posts into the timelines of the authors' followers. */
+export async function hearPosts(
+  deps: Deps,
+  events: readonly StoaEvent[],
+  call: Call,
+): Promise<void> {
+  await fanOut(deps, events.flatMap(jobOf), call)
+}

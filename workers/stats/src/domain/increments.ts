@@ -1,0 +1,37 @@
+import { isOf, type StoaEvent } from '@stoa/messaging'
+
+/** What an event adds to one counter of one subject. */
+export type Increment = {
+  readonly subject: string
+  readonly metric: 'posts' | 'orders' | 'rejected_orders' | 'sold'
+  readonly by: number
+}
+
+type Line = { readonly product: string; readonly quantity: number }
+
+/** Each product of an order counts once in its orders, however many lines name it. */
+function ofLines(lines: readonly Line[]): readonly Increment[] {
+  const sold = new Map<string, number>()
+  for (const { product, quantity } of lines) {
+    sold.set(product, (sold.get(product) ?? 0) + quantity)
+  }
+  return [...sold].flatMap(([subject, by]): readonly Increment[] => [
+    { subject, metric: 'sold', by },
+    { subject, metric: 'orders', by: 1 },
+  ])
+}
+
+/** What `event` adds, at most once for each counter; nothing, for an event that is not counted. */
+export function incrementsOf(event: StoaEvent): readonly Increment[] {
+  if (isOf(event, 'post.created')) {
+    return [{ subject: event.data.author, metric: 'posts', by: 1 }]
+  }
+  if (isOf(event, 'order.confirmed')) {
+    const { buyer, lines } = event.data
+    return [{ subject: buyer, metric: 'orders', by: 1 }, ...ofLines(lines)]
+  }
+  if (isOf(event, 'order.rejected')) {
+    return [{ subject: event.data.buyer, metric: 'rejected_orders', by: 1 }]
+  }
+  return []
+}

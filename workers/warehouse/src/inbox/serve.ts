@@ -1,0 +1,23 @@
+import { type Service, serveInbox } from '@stoa/http'
+
+import type { Deps } from '../deps.ts'
+import { report } from '../report.ts'
+import { stockChangesOf } from './stock-changes.ts'
+
+/** Serves the deliveries of the queue. */
+export function serveDeliveries(
+  service: Service,
+  { deps, publicUrl }: { readonly deps: Deps; readonly publicUrl: string },
+): void {
+  serveInbox(service, {
+    consumer: 'warehouse',
+    publicUrl,
+    verifier: deps.verifier,
+    apply: (events, call) =>
+      deps.stock.apply(
+        events.flatMap((event) => stockChangesOf(event, deps)),
+        call,
+      ),
+    report,
+  })
+}

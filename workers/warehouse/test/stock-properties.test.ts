@@ -1,0 +1,147 @@
+import type { StoaEvent } from '@stoa/messaging'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+
+import {
+  brokenRules,
+  created,
+  deliver,
+  goods,
+  ids,
+  levelOf,
+  newId,
+  outcomes,
+  placed,
+  rejected,
+  stateOf,
+} from './harness.ts'
+import { Model } from './model.ts'
+
+type World = {
+  readonly products: readonly string[]
+  readonly orders: readonly string[]
+  readonly receipts: readonly string[]
+}
+
+/** A new world for each run; two of its products share their place, as those of one seller do. */
+function newWorld(): World {
+  const products = [newId(), newId()]
+  const receipts = [newId(), newId()]
+  return {
+    products: [...products, ids.child(products[0] ?? '')],
+    orders: [newId(), newId(), newId(), newId()],
+    receipts,
+  }
+}
+
+function pick(list: readonly string[], index: number): string {
+  return list[index % list.length] ?? ''
+}
+
+const index = fc.nat({ max: 3 })
+const lines = fc.array(fc.record({ product: index, quantity: fc.integer({ min: 1, max: 4 }) }), {
+  minLength: 1,
+  maxLength: 3,
+})
+
+type Lines = readonly { readonly product: number; readonly quantity: number }[]
+
+function linesIn({ products }: World, wished: Lines) {
+  return wished.map(({ product, quantity }) => ({ product: pick(products, product), quantity }))
+}
+
+/** Recipes of events: which world they are told of is decided run by run. */
+const recipe = fc.oneof(
+  fc
+    .record({ product: index, stock: fc.nat({ max: 8 }) })
+    .map(({ product, stock }) => (world: World) => created(pick(world.products, product), stock)),
+  fc
+    .record({ order: index, lines })
+    .map((of) => (world: World) => placed(pick(world.orders, of.order), linesIn(world, of.lines))),
+  fc
+    .record({ order: index, lines })
+    .map(
+      (of) => (world: World) => rejected(pick(world.orders, of.order), linesIn(world, of.lines)),
+    ),
+  fc.record({ receipt: index, lines }).map((of) => (world: World) => {
+    const arrived = linesIn(world, of.lines)
+    const receipt = pick(world.receipts, of.receipt)
+    return goods(
+      receipt,
+      arrived.map(({ product, quantity }) => ({ product, received: quantity })),
+    )
+  }),
+)
+
+/** Deliveries of some events: in any order, some twice, some together, some never. */
+const history = fc.record({
+  recipes: fc.array(recipe, { minLength: 3, maxLength: 10 }),
+  deliveries: fc.array(fc.array(fc.nat({ max: 9 }), { minLength: 1, maxLength: 4 }), {
+    minLength: 2,
+    maxLength: 7,
+  }),
+})
+
+function told(
+  { recipes, deliveries }: typeof history extends fc.Arbitrary<infer T> ? T : never,
+  world: World,
+): readonly (readonly StoaEvent[])[] {
+  const events = recipes.map((make): StoaEvent => make(world))
+  return deliveries.map((which) => which.flatMap((n) => events[n % events.length] ?? []))
+}
+
+async function expectRules(world: World): Promise<void> {
+  const broken = await Promise.all(world.products.map(brokenRules))
+  expect(broken.flat()).toEqual([])
+}
+
+async function snapshot(world: World): Promise<unknown> {
+  return Promise.all(
+    world.products.map(async (product) => ({
+      level: await levelOf(product),
+      wishes: await Promise.all(
+        world.orders.map(async (order) => ({
+          state: await stateOf(product, order),
+          outcome: await outcomes(product, order),
+        })),
+      ),
+    })),
+  )
+}
+
+function expected(world: World, model: Model): unknown {
+  return world.products.map((product) => ({
+    level: model.level(product),
+    wishes: world.orders.map((order) => {
+      const wish = model.wish(product, order)
+      return { state: wish?.state, outcome: wish?.outcome ?? [] }
+    }),
+  }))
+}
+
+test('does what the model does, whatever comes twice, late, together or in another order', async () => {
+  const property = fc.asyncProperty(history, async (recipes) => {
+    const world = newWorld()
+    const model = new Model()
+    for (const events of told(recipes, world)) {
+      await deliver(...events)
+      for (const event of events) model.apply(event)
+      await expectRules(world)
+    }
+    expect(await snapshot(world)).toEqual(expected(world, model))
+  })
+  await fc.assert(property, { numRuns: 20 })
+})
+
+test('keeps its rules when deliveries run at the same time, and changes nothing when all come again', async () => {
+  const property = fc.asyncProperty(history, async (recipes) => {
+    const world = newWorld()
+    const deliveries = told(recipes, world)
+    await Promise.all([...deliveries, ...deliveries].map((events) => deliver(...events)))
+    await expectRules(world)
+    const before = await snapshot(world)
+    for (const events of deliveries.toReversed()) await deliver(...events)
+    expect(await snapshot(world)).toEqual(before)
+  })
+  await fc.assert(property, { numRuns: 12 })
+})
