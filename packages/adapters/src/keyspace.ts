@@ -79,17 +79,18 @@ function topologyOf({ metaUrl, token }: DatabaseConfig): TopologyCache {
   return opened
 }
 
-/** Every database of every keyspace, for sweeps. A cold isolate pays one round trip for the topology. */
+/** Every database of every keyspace as the topology is now, for sweeps. One round trip for the topology. */
 export async function allShards(
-  database: DatabaseConfig,
+  { metaUrl, token }: DatabaseConfig,
   call: Call,
 ): Promise<readonly SqlShard[]> {
-  const topology = topologyOf(database)
-  const names = await topology.keyspaces(call)
-  const maps = await Promise.all(names.map((name) => topology.slots(name).current(call)))
-  return maps.flatMap(({ shards }) =>
-    shards.map(({ name, url }) => libsqlShard({ name, url, token: database.token })),
-  )
+  const shards = await topologyOf({ metaUrl, token }).shards(call)
+  return shards.map(({ name, url }) => ({
+    name,
+    // Opened when it is used: an address that cannot be read fails the sweep of its own database alone.
+    batch: async (statements, mode, each) =>
+      libsqlShard({ name, url, token }).batch(statements, mode, each),
+  }))
 }
 
 /** Opens a keyspace; costs nothing until its first use, when a cold isolate reads the topology once. */

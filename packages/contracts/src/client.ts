@@ -31,9 +31,14 @@ export type Client<Routes extends Readonly<Record<string, Route>>> = {
 
 function pathOf(route: Route, params: unknown): string {
   const values = new Map(Object.entries(params ?? {}))
-  return route.path.replace(/\{(\w+)\}/g, (_match, name: string) =>
-    encodeURIComponent(String(values.get(name) ?? '')),
-  )
+  return route.path.replace(/\{(\w+)\}/g, (_match, name: string) => {
+    const value = String(values.get(name) ?? '')
+    // A URL has no spelling for these as a segment: it would be another route's.
+    if (value === '' || value === '.' || value === '..') {
+      throw new TypeError(`Cannot call ${route.id}: "${value}" is no ${name}`)
+    }
+    return encodeURIComponent(value)
+  })
 }
 
 function queryOf(query: unknown): string {
@@ -53,6 +58,7 @@ function requestOf(route: Route, args: Arguments<Route>, call: Call): Request {
   return new Request(`https://service${pathOf(route, args.params)}${queryOf(args.query)}`, {
     method: route.method.toUpperCase(),
     headers,
+    signal: call.signal,
     ...(args.body === undefined ? {} : { body: JSON.stringify(args.body) }),
   })
 }
@@ -63,13 +69,17 @@ async function send(
   call: Call,
 ): Promise<unknown> {
   call.signal.throwIfAborted()
-  const response = await fetcher(requestOf(route, args, call))
+  const response = await fetcher(requestOf(route, args, call)).catch((error: unknown) => {
+    // The reason of the call says more than what a runtime makes of its abort.
+    call.signal.throwIfAborted()
+    throw error
+  })
   if (!response.ok) throw await remoteFaultOf(route.id, response)
   if (route.reply === undefined) {
     await response.body?.cancel()
     return undefined
   }
-  const parsed = route.reply.safeParse(await response.json())
+  const parsed = route.reply.safeParse(await response.json().catch(() => undefined))
   if (parsed.success) return parsed.data
   throw new RemoteFault(route.id, { status: 502, code: 'bad_reply', detail: parsed.error.message })
 }
@@ -79,6 +89,7 @@ async function send(
  * service's own app in this process, or `fetch` with the gateway's address put in.
  *
  * @throws RemoteFault with the service's own code and kind, when it answered with a problem.
+ * @throws the reason of `call.signal` as soon as it aborts, and whatever the fetcher throws.
  */
 export function clientOf<Routes extends Readonly<Record<string, Route>>>(
   routes: Routes,

@@ -65,6 +65,16 @@ async function receive(request: Request, options: InboxOptions): Promise<Respons
 }
 
 /**
+ * A failure, as the queue is told of it. It obeys `Retry-After`: the second that is good for a person would burn all
+ * its retries in a short outage, so that only a fault which knows better overrides the queue's own growing waits.
+ */
+function refusal(error: unknown, requestId: string): Response {
+  const response = problemResponse(error, requestId)
+  if (!isFault(error) || error.retryAfterMs === undefined) response.headers.delete('retry-after')
+  return response
+}
+
+/**
  * Serves `POST /_inbox/<consumer>`: verifies the queue's signature over the raw body, then applies the events. What
  * can never be read is answered with 489, which moves the message to the dead-letter queue after the rest was applied.
  */
@@ -75,7 +85,7 @@ export function serveInbox({ app }: Service, options: InboxOptions): void {
     } catch (error) {
       const requestId = requestIdOf(c.req.raw)
       if (!isFault(error)) options.report(error, requestId)
-      return problemResponse(error, requestId)
+      return refusal(error, requestId)
     }
   })
 }

@@ -155,12 +155,16 @@ async function answer(
       replayed = true
     },
   }
-  const output = await handler(input as Input<Route>, context)
+  const output = await handler(input as Input<Route>, context).catch(async (error: unknown) => {
+    // What a handler found while the session was being checked is nothing for whoever may not call.
+    await principal
+    throw error
+  })
   await principal
   return responseOf(route, output, replayed)
 }
 
-/** A service: the routes of its contract, each checked before and after its handler, with one error shape. */
+/** A service: the routes of its contract, the input of each checked before its handler, with one error shape. */
 export function createService(options: ServiceOptions): Service {
   const app = new Hono()
   app.notFound((c) =>

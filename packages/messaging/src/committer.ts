@@ -1,8 +1,10 @@
 import {
   AmbiguousWriteError,
   type Call,
+  isFault,
   rootCall,
   type Rows,
+  slotOfId,
   SqlConstraintError,
   type Statement,
 } from '@stoa/kernel'
@@ -38,10 +40,11 @@ export type Committer = {
   /**
    * Commits `work` behind the fence, in one round trip, then publishes its events after the answer.
    *
-   * When the reply is lost the same batch is sent once more: an event's own row, unique, then tells that it happened.
+   * When the reply is lost the same batch is sent once more; if that is refused, the row of an event of the work tells
+   * whether it happened the first time.
    *
-   * @throws SqlConstraintError, ShardFencedError, ShardBusyError, ShardUnavailableError.
-   * @throws AmbiguousWriteError when both replies were lost, or the work has no unique row.
+   * @throws SqlConstraintError, ShardFencedError, ShardBusyError, ShardUnavailableError: nothing was written.
+   * @throws AmbiguousWriteError when the reply was lost and the second try got none either, or the work has no unique row.
    */
   commit(work: Work, call: Call): Promise<Committed>
 }
@@ -52,15 +55,6 @@ export type CommitterDeps = RelayDeps & {
   /** Keeps the isolate alive for work after the answer. */
   defer(work: Promise<unknown>): void
   report(error: unknown, requestId: string): void
-}
-
-/** Constraint names that only a repeat of the very same batch can break: each row carries a fresh id. */
-function isOwnRow(error: unknown): boolean {
-  return (
-    error instanceof SqlConstraintError &&
-    error.type === 'unique' &&
-    error.constraint.startsWith('outbox.')
-  )
 }
 
 export function createCommitter(deps: CommitterDeps): Committer {
@@ -87,7 +81,9 @@ export function createCommitter(deps: CommitterDeps): Committer {
       const batch = [...first, ...work.statements]
       const events = work.events.length === 0 ? [] : [insertEvents(work.events, clock.now())]
       const send = () => router.writeAll(work.slots, [...batch, ...events], call)
-      const rows = await send().catch((error: unknown) => recover(error, work, send))
+      const rows = await send().catch((error: unknown) =>
+        recover(error, { work, send, router }, call),
+      )
       announce(work, rows, call)
       return { rows: rows === undefined ? undefined : statementRows(work, rows) }
     },
@@ -106,11 +102,20 @@ function happened(events: readonly StoaEvent[], rows: readonly Rows[]): readonly
   return events.filter((event) => ids.has(event.id))
 }
 
-/** Sends a batch whose reply was lost once more; its own rows tell when it had happened. */
+type Lost = {
+  readonly work: Work
+  readonly send: () => Promise<readonly Rows[]>
+  readonly router: Router
+}
+
+/**
+ * Sends a batch whose reply was lost once more. When that is refused, by whatever rule, the row of the work's own event
+ * tells whether it was the first try that stands in the way: its id is fresh, and an order number is not.
+ */
 async function recover(
   error: unknown,
-  work: Work,
-  send: () => Promise<readonly Rows[]>,
+  { work, send, router }: Lost,
+  call: Call,
 ): Promise<readonly Rows[] | undefined> {
   if (!(error instanceof AmbiguousWriteError)) throw error
   const hasOwnRow = work.events.length > 0 || (work.first ?? []).length > 0
@@ -118,7 +123,29 @@ async function recover(
   try {
     return await send()
   } catch (again) {
-    if (isOwnRow(again)) return undefined
+    // Not reached, or not in time: the first try is as unknown as before.
+    const isRefused = again instanceof SqlConstraintError || !isFault(again)
+    if (!isRefused || call.signal.aborted) throw error
+    const isDone = await isThere(work.events, router, call)
+    if (isDone === undefined) throw error
+    if (isDone) return undefined
     throw again
+  }
+}
+
+/** Whether the first of `events`, which are written together, was written; `undefined` when that cannot be told now. */
+async function isThere(
+  [event]: readonly StoaEvent[],
+  router: Router,
+  call: Call,
+): Promise<boolean | undefined> {
+  if (event === undefined) return false
+  const query = { sql: 'SELECT 1 AS written FROM outbox WHERE id = ?', args: [event.id] }
+  try {
+    const { rows } = await router.read(slotOfId(event.id), query, call)
+    return rows.length === 1
+  } catch (error) {
+    if (isFault(error) || call.signal.aborted) return undefined
+    throw error
   }
 }

@@ -1,7 +1,12 @@
 import {
+  AmbiguousWriteError,
   type Call,
   type Clock,
+  DeadlineExceededError,
   type Rows,
+  ShardBusyError,
+  ShardFencedError,
+  ShardUnavailableError,
   slotText,
   SqlConstraintError,
   type Statement,
@@ -80,7 +85,15 @@ export function createInbox(deps: {
         const fresh = await without(effects, call)
         if (fresh.length < effects.length) return applyGroup(fresh, call)
       }
-      if (effects.length === 1) throw error
+      if (effects.length === 1 || isOutage(error)) throw error
+      if (error instanceof ShardFencedError) {
+        const others = effects.filter(({ slot }) => slot !== error.slot)
+        // Each alone would wait for the frozen slot again and again.
+        if (others.length < effects.length) {
+          await applyGroup(others, call)
+          throw error
+        }
+      }
       await eachAlone(effects, (effect) => applyGroup([effect], call))
     }
     return undefined
@@ -98,6 +111,16 @@ export function createInbox(deps: {
       if (failures.length > 0) throw failures[0]
     },
   }
+}
+
+/** The shard could not be asked: that is no fault of an effect, and none of them would fare better alone. */
+function isOutage(error: unknown): boolean {
+  return (
+    error instanceof ShardUnavailableError ||
+    error instanceof ShardBusyError ||
+    error instanceof AmbiguousWriteError ||
+    error instanceof DeadlineExceededError
+  )
 }
 
 /** Runs `work` on every item; throws the first failure when all have been tried. */

@@ -195,12 +195,17 @@ export async function claimAll(
     ({ holder }) => holder.owner !== mine && prefixOf(holder.owner) === prefixOf(mine),
   )
   const owner = adopted?.holder.owner ?? mine
+  const taken: Claim[] = []
   for (const { claim, holder } of pairs) {
     if (holder.owner === owner) continue
     const expired = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs
     const free = holder.owner === mine || (expired && !(await exists(holder.owner)))
-    if (free && (await index.takeOver({ ...claim, owner }, holder, call))) continue
-    await index.release([...claims, ...claims.map((each) => ({ ...each, owner }))], call)
+    if (free && (await index.takeOver({ ...claim, owner }, holder, call))) {
+      taken.push({ ...claim, owner })
+      continue
+    }
+    // Never what was adopted: the earlier try may have written its main row, and would lose its text to the next comer.
+    await index.release([...claims, ...taken], call)
     return { taken: claim.kind }
   }
   return { owner }

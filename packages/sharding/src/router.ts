@@ -1,6 +1,7 @@
 import {
   type BatchMode,
   type Call,
+  Fault,
   isFault,
   type Rows,
   ShardFencedError,
@@ -14,7 +15,7 @@ import { type Placement, type ShardInfo, type SlotMap } from './topology.ts'
 
 /** How often a fenced operation asks for a newer topology, or waits for a frozen slot, before it gives up. */
 const fencedTriesMax = 5
-/** A freeze is to last 0.2 to 0.6 s; this is how long one wait is, before jitter. */
+/** A freeze is to last 0.2 to 0.6 s; this is how long the first wait for it is, and by how much each next one grows. */
 const frozenWaitMs = 150
 
 export type Slots = {
@@ -221,8 +222,11 @@ class Routed implements Router {
 }
 
 /** A write was to span two shards, because the map changed after its rows were grouped: group them anew. */
-export class SplitWriteError extends Error {
+export class SplitWriteError extends Fault {
   override readonly name = 'SplitWriteError'
+  override readonly code = 'split_write'
+  override readonly kind = 'unavailable'
+  override readonly retryable = true
   constructor(one: number, other: number) {
     super(`Cannot write slots ${one} and ${other} in one batch: they are in different shards`)
   }

@@ -1,7 +1,13 @@
 import type { Call } from '@stoa/kernel'
 
 import type { Slots } from './router.ts'
-import { InvalidTopologyError, type SlotMap, slotMapOf, type Topology } from './topology.ts'
+import {
+  InvalidTopologyError,
+  type ShardInfo,
+  type SlotMap,
+  slotMapOf,
+  type Topology,
+} from './topology.ts'
 
 export type TopologySource = (call: Call) => Promise<Topology>
 
@@ -9,8 +15,11 @@ export type TopologySource = (call: Call) => Promise<Topology>
 export type TopologyCache = {
   /** The slots of one keyspace. */
   slots(keyspace: string): Slots
-  /** The names of all keyspaces. */
-  keyspaces(call: Call): Promise<readonly string[]>
+  /**
+   * Every database of every keyspace, read anew, for sweeps: no fence tells a sweep that the topology has grown. One
+   * round trip; when it fails, what is held.
+   */
+  shards(call: Call): Promise<readonly ShardInfo[]>
 }
 
 type Held = { readonly topology: Topology; readonly maps: Map<string, SlotMap> }
@@ -29,6 +38,15 @@ export function cacheTopology(read: TopologySource): TopologyCache {
     }
     return held
   }
+  const retake = async (call: Call): Promise<Held> => {
+    const lastKnown = held
+    try {
+      return await take(call)
+    } catch (error) {
+      if (lastKnown === undefined) throw error
+      return lastKnown
+    }
+  }
   const mapOf = ({ topology, maps }: Held, keyspace: string): SlotMap => {
     const known = maps.get(keyspace)
     if (known !== undefined) return known
@@ -40,17 +58,25 @@ export function cacheTopology(read: TopologySource): TopologyCache {
     return map
   }
   return {
-    keyspaces: async (call) => Object.keys((held ?? (await take(call))).topology.keyspaces),
+    shards: async (call) => {
+      const { topology } = await retake(call)
+      const all = Object.values(topology.keyspaces).flatMap(({ shards }) => shards)
+      // A keyspace that is being provisioned is planned before its databases have an address.
+      return all.filter(({ url }) => url !== '')
+    },
     slots: (keyspace) => ({
-      current: async (call) => mapOf(held ?? (await take(call)), keyspace),
-      refresh: async (call) => {
-        const lastKnown = held
-        const fresh = await take(call).catch((error: unknown) => {
-          if (lastKnown === undefined) throw error
-          return lastKnown
-        })
-        return mapOf(fresh, keyspace)
+      current: async (call) => {
+        if (held !== undefined) {
+          try {
+            return mapOf(held, keyspace)
+          } catch (error) {
+            // A keyspace that was not there, or not yet complete, when this was read.
+            if (!(error instanceof InvalidTopologyError)) throw error
+          }
+        }
+        return mapOf(await take(call), keyspace)
       },
+      refresh: async (call) => mapOf(await retake(call), keyspace),
     }),
   }
 }

@@ -31,7 +31,8 @@ export type Topology = {
 export class InvalidTopologyError extends Fault {
   override readonly name = 'InvalidTopologyError'
   override readonly code = 'invalid_topology'
-  override readonly kind = 'failed_precondition'
+  override readonly kind = 'unavailable'
+  override readonly retryable = true
 
   constructor(keyspace: string, why: string) {
     super(`Cannot use the slot map of keyspace "${keyspace}": ${why}`)
@@ -54,7 +55,7 @@ export type SlotMap = {
 /**
  * Compiles a keyspace's ranges. Costs one pass over the ranges and 16,384 entries; a look-up is O(1).
  *
- * @throws InvalidTopologyError when they overlap, leave a gap, or name an unknown shard.
+ * @throws InvalidTopologyError when they overlap, leave a gap, or name a shard that is unknown or has no address yet.
  */
 export function slotMapOf(name: string, keyspace: Keyspace): SlotMap {
   const byName = new Map(keyspace.shards.map((shard) => [shard.name, shard]))
@@ -63,6 +64,8 @@ export function slotMapOf(name: string, keyspace: Keyspace): SlotMap {
     const shard = byName.get(range.shard)
     if (shard === undefined)
       throw new InvalidTopologyError(name, `shard "${range.shard}" is unknown`)
+    if (shard.url === '')
+      throw new InvalidTopologyError(name, `shard "${range.shard}" is not provisioned yet`)
     if (range.from !== owners.length || range.to < range.from || range.to >= slotCount) {
       throw new InvalidTopologyError(
         name,

@@ -1,7 +1,15 @@
 import { typedId } from '@stoa/kernel'
 import { describe, expect, test } from 'vitest'
 
-import { deliver, get, importLines, newCategory, productCreated, spansOf, unused } from './harness.ts'
+import {
+  deliver,
+  get,
+  importLines,
+  newCategory,
+  productCreated,
+  spansOf,
+  unused,
+} from './harness.ts'
 
 async function list(category: string, query = '') {
   const { body } = await get(`/v1/categories/${category}/products${query}`)

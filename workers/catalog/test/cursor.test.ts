@@ -1,5 +1,5 @@
 import { createIds, isFault, manualClock, seededRandom, timeKey } from '@stoa/kernel'
-import fc from 'fast-check'
+import { assert, integer, nat, property, string } from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { cursorAfter, readCursor } from '../src/routes/cursor.ts'
@@ -15,8 +15,8 @@ function codeOf(text: string): string | undefined {
 }
 
 test('a cursor always gives back the time key of its product, and is safe in a URL', () => {
-  fc.assert(
-    fc.property(fc.string(), fc.nat(), fc.integer(), (key, now, seed) => {
+  assert(
+    property(string(), nat(), integer(), (key, now, seed) => {
       const ids = createIds({ clock: manualClock(now), random: seededRandom(seed) })
       const id = ids.root(key)
       const cursor = cursorAfter(id)
@@ -27,8 +27,8 @@ test('a cursor always gives back the time key of its product, and is safe in a U
 })
 
 test('a cursor that was not given is always refused with one code', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
+  assert(
+    property(string({ unit: 'binary' }), (text) => {
       expect(codeOf(text)).toBe('invalid_cursor')
     }),
   )

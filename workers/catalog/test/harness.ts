@@ -119,7 +119,15 @@ export async function spoil(fault: Json): Promise<void> {
   if (!response.ok) throw new Error(await response.text())
 }
 
-/** How many rows a query counts over all databases of the keyspace. */
+/** Makes the claim of a sku older than it is. */
+export async function ageClaim(sku: string, ms: number): Promise<void> {
+  await countOver(
+    `UPDATE lookup SET claimed_at = claimed_at - ${ms} WHERE text = ? RETURNING claimed_at`,
+    sku,
+  )
+}
+
+/** The sum over all databases of the keyspace of what a query answers first. */
 export async function countOver(sql: string, argument: string): Promise<number> {
   const list = await fetch(`${databases}/_local/databases`)
   const all = ((await list.json()) as { databases: readonly { name: string }[] }).databases
@@ -139,7 +147,7 @@ export async function countOver(sql: string, argument: string): Promise<number> 
       const { results } = (await response.json()) as {
         results: readonly { response?: { result?: { rows: readonly { value: string }[][] } } }[]
       }
-      return Number(results[0]?.response?.result?.rows[0]?.[0]?.value)
+      return Number(results[0]?.response?.result?.rows[0]?.[0]?.value ?? 0)
     }),
   )
   return counts.reduce((sum, count) => sum + count, 0)

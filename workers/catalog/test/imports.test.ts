@@ -1,7 +1,9 @@
 import { typedId } from '@stoa/kernel'
+import { claimGraceMs } from '@stoa/sharding'
 import { describe, expect, test } from 'vitest'
 
 import {
+  ageClaim,
   countOver,
   create,
   draftOf,
@@ -112,21 +114,24 @@ describe('POST /v1/imports/products', () => {
     ['the claims', 'INSERT INTO lookup', 1],
     ['the products', 'insert into \\"product\\"', 1],
     ['the products and of their second try', 'insert into \\"product\\"', 2],
-  ])('makes each once when the reply to %s is lost after the commit', async (_w, contains, times) => {
-    const lines = await newLines(20)
-    const category = lines[0]?.category ?? ''
-    const requestId = crypto.randomUUID()
-    await spoil({ action: 'drop-reply', times, match: { requestId, contains } })
+  ])(
+    'makes each once when the reply to %s is lost after the commit',
+    async (_w, contains, times) => {
+      const lines = await newLines(20)
+      const category = lines[0]?.category ?? ''
+      const requestId = crypto.randomUUID()
+      await spoil({ action: 'drop-reply', times, match: { requestId, contains } })
 
-    const first = await importLines('products', lines, requestId)
-    const again = await importLines('products', lines)
+      const first = await importLines('products', lines, requestId)
+      const again = await importLines('products', lines)
 
-    expect([200, 503]).toContain(first.response.status)
-    expect(again.response.status).toBe(200)
-    expect(outcomeNames(again)).not.toContain('refused')
-    expect(await countOver(productsOfCategory, category)).toBe(20)
-    expect(await countOver(eventsOfCategory, category)).toBe(20)
-  })
+      expect([200, 503]).toContain(first.response.status)
+      expect(again.response.status).toBe(200)
+      expect(outcomeNames(again)).not.toContain('refused')
+      expect(await countOver(productsOfCategory, category)).toBe(20)
+      expect(await countOver(eventsOfCategory, category)).toBe(20)
+    },
+  )
 
   test('takes up the claims of an import that died before it wrote', async () => {
     const lines = await newLines(20)
@@ -141,6 +146,38 @@ describe('POST /v1/imports/products', () => {
     expect(died.response.status).toBe(503)
     expect(new Set(outcomeNames(again))).toEqual(new Set(['created']))
     expect(await countOver(productsOfCategory, lines[0]?.category ?? '')).toBe(20)
+  })
+
+  test('takes up such claims also when they have grown old', async () => {
+    const [line] = await newLines(1)
+    const requestId = crypto.randomUUID()
+    const match = { requestId, contains: 'insert into \\"product\\"' }
+    await spoil({ action: 'error', status: 500, times: 2, match })
+    await importLines('products', [{ ...line }], requestId)
+    await ageClaim(line?.sku ?? '', claimGraceMs)
+
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () => importLines('products', [{ ...line }])),
+    )
+    const last = await importLines('products', [{ ...line }])
+
+    expect(answers.flatMap(outcomeNames)).toContain('created')
+    expect(outcomeNames(last)).toEqual(['exists'])
+    expect(await countOver(productsOfCategory, line?.category ?? '')).toBe(1)
+  })
+
+  test('takes over the sku of a member whose request died long ago', async () => {
+    const [line] = await newLines(1)
+    const requestId = crypto.randomUUID()
+    const match = { requestId, contains: 'INSERT INTO idempotency' }
+    await spoil({ action: 'drop-request', times: 2, match })
+    await create(line, { 'x-request-id': requestId })
+    await ageClaim(line?.sku ?? '', claimGraceMs)
+
+    const answer = await importLines('products', [{ ...line }])
+
+    expect(outcomeNames(answer)).toEqual(['created'])
+    expect(await countOver(productsOfCategory, line?.category ?? '')).toBe(1)
   })
 
   test('names what it refuses, and creates the rest', async () => {

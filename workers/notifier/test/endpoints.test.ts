@@ -11,6 +11,11 @@ import {
   roundTripsOf,
 } from './harness.ts'
 
+type Page = {
+  readonly items: readonly { readonly id: string; readonly state: string }[]
+  readonly next?: string
+}
+
 const url = 'https://merchant.example.com/hooks'
 
 describe('POST /v1/webhook-endpoints', () => {
@@ -114,19 +119,19 @@ describe('GET /v1/webhook-endpoints/{endpoint}/deliveries', () => {
 
     const pages: string[][] = []
     let query = '?limit=2'
-    for (let page = 0; query !== ''; page += 1) {
-      const { body } = await listDeliveries(member, endpoint, query, `${endpoint}-${page}`)
-      const items = body['items'] as readonly { readonly id: string; readonly state: string }[]
+    while (query !== '') {
+      const { body, requestId } = await listDeliveries(member, endpoint, query)
+      const { items, next } = body as unknown as Page
       expect(items.every((item) => item.state === 'pending')).toBe(true)
+      expect(await roundTripsOf(requestId)).toBe(1)
       pages.push(items.map((item) => item.id))
-      query = body['next'] === undefined ? '' : `?limit=2&cursor=${String(body['next'])}`
+      query = next === undefined ? '' : `?limit=2&cursor=${next}`
     }
 
     const seen = pages.flat()
     expect(pages.map((page) => page.length)).toEqual([2, 2, 1])
     expect(seen).toEqual(seen.toSorted().toReversed())
     expect(new Set(seen).size).toBe(5)
-    expect(await roundTripsOf(`${endpoint}-1`)).toBe(1)
   })
 
   test("answers 404 for another member's endpoint and for one that is not there", async () => {

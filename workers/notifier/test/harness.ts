@@ -84,10 +84,12 @@ export function createEndpoint(
   return send('/v1/webhook-endpoints', { method: 'POST', headers, body: JSON.stringify(body) })
 }
 
-export function listDeliveries(member: string, endpoint: string, query = '', requestId = 'list') {
-  return send(`/v1/webhook-endpoints/${endpoint}/deliveries${query}`, {
+export async function listDeliveries(member: string, endpoint: string, query = '') {
+  const requestId = crypto.randomUUID()
+  const { response, body } = await send(`/v1/webhook-endpoints/${endpoint}/deliveries${query}`, {
     headers: { authorization: tokenOf(member), 'x-request-id': requestId },
   })
+  return { response, body, requestId }
 }
 
 /** A member with an endpoint that answers by `script`. */

@@ -116,14 +116,14 @@ export async function cartOf(who: Pick<Person, 'headers'>): Promise<OpenCart> {
   return { id: String(body['id']), path: `/v1/carts/${String(body['id'])}`, headers }
 }
 
+/** Sets `quantity` of a product; `more` are headers beside those of the cart. */
 export function put(
   cart: OpenCart,
   { product }: OfferedProduct,
-  quantity = 1,
-  headers = cart.headers,
-) {
+  { quantity = 1, more = {} }: { quantity?: number; more?: Person['headers'] } = {},
+): Promise<Reply> {
   const path = `${cart.path}/items/${typedId('prd', product)}`
-  return ask('PUT', path, { headers, body: { quantity } })
+  return ask('PUT', path, { headers: { ...cart.headers, ...more }, body: { quantity } })
 }
 
 export function order(who: Person, cart: OpenCart, more: Ask & { readonly key?: string } = {}) {
@@ -161,10 +161,11 @@ export function said(
   })
 }
 
-export async function deliver(events: readonly StoaEvent[], to: Service = service) {
-  const response = await to.fetch(await deliveryOf('orders', events, 'http://127.0.0.1:9'))
-  await response.body?.cancel()
-  return response
+export async function deliver(
+  events: readonly StoaEvent[],
+  to: Service = service,
+): Promise<Response> {
+  return to.fetch(await deliveryOf('orders', events, 'http://127.0.0.1:9'))
 }
 
 /** The rows of one SELECT over all databases of the keyspace. */
@@ -192,14 +193,23 @@ export async function eventsOf(orderId: string) {
   }))
 }
 
-/** Spoils the next request to the databases that matches. */
-export async function spoil(rule: Readonly<Record<string, unknown>>): Promise<void> {
+/** Spoils the next request to the databases that matches; answers the name of the rule. */
+export async function spoil(rule: Readonly<Record<string, unknown>>): Promise<string> {
   const response = await fetch(`${libsqlUrl}/_local/faults`, {
     method: 'POST',
     body: JSON.stringify(rule),
   })
   if (response.status !== 201) throw new Error(await response.text())
-  await response.body?.cancel()
+  return ((await response.json()) as { id: string }).id
+}
+
+/** Resolves when the rule has met all its requests. */
+export async function untilSpoilt(rule: string): Promise<void> {
+  for (;;) {
+    const response = await fetch(`${libsqlUrl}/_local/faults`)
+    const { faults } = (await response.json()) as { faults: { id: string; times: number }[] }
+    if (faults.find(({ id }) => id === rule)?.times === 0) return
+  }
 }
 
 /** How many requests to the databases a request id has caused so far. */

@@ -1,8 +1,8 @@
-import { rootCall } from '@stoa/kernel'
+import { rootCall, within } from '@stoa/kernel'
 import type { SweepReport } from '@stoa/messaging'
 
 import { buildDeps } from './deps.ts'
-import { sweepAll } from './domain/sweep.ts'
+import { sweepAll, sweepMsMax } from './domain/sweep.ts'
 import { readConfig } from './env.ts'
 
 export type Relay = { sweep(this: void): Promise<SweepReport> }
@@ -13,7 +13,8 @@ export function createRelay(env: unknown): Relay {
   return {
     sweep: async () => {
       const call = rootCall(`sweep-${crypto.randomUUID()}`)
-      return sweepAll(await deps.shards(call), deps, call)
+      const shards = await deps.shards(within(call, sweepMsMax, deps.clock))
+      return sweepAll(shards, deps, call)
     },
   }
 }

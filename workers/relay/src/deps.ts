@@ -21,6 +21,7 @@ export function buildDeps(config: Config): Deps {
       const relay = { queue, publicUrl: config.PUBLIC_URL, clock: systemClock, worker }
       return sweepOutbox(shard, relay, call)
     },
+    clock: systemClock,
     report,
   }
 }

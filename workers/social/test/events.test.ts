@@ -1,6 +1,5 @@
-import { rootCall } from '@stoa/kernel'
 import { newEvent, type StoaEvent } from '@stoa/messaging'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import {
@@ -28,7 +27,7 @@ function historyOf(follower: string, followee: string, versions: number): StoaEv
       key: edge,
       seq: index + 1,
       at: index + 1,
-      cause: rootCall('test').requestId,
+      cause: 'test',
       data: { follower, followee },
     }),
   )

@@ -125,6 +125,23 @@ describe('PUT and DELETE /v1/me/following/{member}', () => {
     },
   )
 
+  test('does not undo the unfollow that came between a lost reply and the second sending', async () => {
+    const [ada = '', bob = ''] = await members(2)
+    const requestId = crypto.randomUUID()
+    const match = { requestId, contains: 'INSERT INTO outbox' }
+    await spoil({ action: 'drop-reply', match })
+    await spoil({ action: 'delay', delayMs: 1_000, match })
+
+    const following = follow(ada, bob, requestId)
+    while ((await historyOf(ada, bob)).length === 0);
+    await unfollow(ada, bob)
+    const { status } = await following
+
+    expect(status).toBe(204)
+    expect(await historyOf(ada, bob)).toEqual(['1 followed', '2 unfollowed'])
+    expect(await countsOf(ada)).toMatchObject({ following: 0 })
+  })
+
   test('counts whom a member follows whose registration comes later', async () => {
     const [bob = ''] = await members(1)
     const early = stranger()

@@ -1,5 +1,5 @@
 import { typedId } from '@stoa/kernel'
-import fc from 'fast-check'
+import { array, assert, asyncProperty, integer, nat } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import {
@@ -82,13 +82,13 @@ describe('the inbox', () => {
   })
 
   test('always counts each event once, in whatever portions, order and repetition they come', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.array(fc.nat({ max: 7 }), { minLength: 1, maxLength: 6 }), {
+    await assert(
+      asyncProperty(
+        array(array(nat({ max: 7 }), { minLength: 1, maxLength: 6 }), {
           minLength: 1,
           maxLength: 6,
         }),
-        fc.array(fc.integer({ min: 1, max: 999 }), { minLength: 8, maxLength: 8 }),
+        array(integer({ min: 1, max: 999 }), { minLength: 8, maxLength: 8 }),
         async (deliveries, quantities) => {
           const [buyer, product] = [subject(), subject()]
           const events = quantities.map((quantity) => confirmed(buyer, [{ product, quantity }]))

@@ -6,19 +6,24 @@ import { authenticate } from './domain/log-in.ts'
 import { readConfig } from './env.ts'
 import { report } from './report.ts'
 import { serveMembers } from './routes/members.ts'
-import { serveSessions } from './routes/sessions.ts'
+import { type CheckedSessions, serveSessions } from './routes/sessions.ts'
 
 /** The users service: members, sessions, passwords. @throws InvalidEnvError */
 export function createUsers(env: unknown, links: Links): Service {
   const config = readConfig(env)
   const deps = buildDeps(config, links)
+  const checked: CheckedSessions = new WeakMap()
   const service = createService({
-    authenticate: async (token, call) => (await authenticate(deps, token, call)).member,
+    authenticate: async (token, call) => {
+      const session = await authenticate(deps, token, call)
+      checked.set(call, session)
+      return session.member
+    },
     tokens: { operator: config.OPERATOR_TOKEN, importer: config.IMPORT_TOKEN },
     secret: config.STOA_SECRET,
     report,
   })
   serveMembers(service, deps)
-  serveSessions(service, deps)
+  serveSessions(service, deps, checked)
   return service
 }

@@ -1,6 +1,6 @@
 import { createIds, manualClock, parseId, prefixOf, seededRandom } from '@stoa/kernel'
 import { newEvent } from '@stoa/messaging'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { mergeLines } from '../src/domain/change.ts'

@@ -153,7 +153,7 @@ export async function brokenRules(product: string): Promise<readonly string[]> {
   const args = Array.from({ length: sql.split('?').length - 1 }, () => product)
   const [row = []] = await select(product, sql, args)
   const [onHand, reserved, version, movements, arrived, promised, ...rest] = row.map(Number)
-  const [lastOnHand, lastReserved, open, wrongBalances, told = 0] = rest
+  const [lastOnHand, lastReserved, open, wrongBalances, outcomesMax = 0] = rest
   const rules: readonly (readonly [string, boolean])[] = [
     ['reserved is at least 0', (reserved ?? -1) >= 0],
     ['available is at least 0', (onHand ?? -1) >= (reserved ?? 0)],
@@ -163,7 +163,7 @@ export async function brokenRules(product: string): Promise<readonly string[]> {
     ['the last balances are the stock', onHand === lastOnHand && reserved === lastReserved],
     ['every balance is the sum before it', wrongBalances === 0],
     ['reserved is the sum of open reservations', reserved === open],
-    ['an order has at most one outcome', told <= 1],
+    ['an order has at most one outcome', outcomesMax <= 1],
   ]
   return rules.filter(([, holds]) => !holds).map(([rule]) => rule)
 }

@@ -1,5 +1,5 @@
 import type { StoaEvent } from '@stoa/messaging'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import {
@@ -52,9 +52,11 @@ function linesIn({ products }: World, wished: Lines) {
 
 /** Recipes of events: which world they are told of is decided run by run. */
 const recipe = fc.oneof(
-  fc
-    .record({ product: index, stock: fc.nat({ max: 8 }) })
-    .map(({ product, stock }) => (world: World) => created(pick(world.products, product), stock)),
+  fc.record({ product: index, stock: fc.nat({ max: 8 }) }).map(
+    ({ product, stock }) =>
+      (world: World) =>
+        created(pick(world.products, product), stock),
+  ),
   fc
     .record({ order: index, lines })
     .map((of) => (world: World) => placed(pick(world.orders, of.order), linesIn(world, of.lines))),

@@ -138,8 +138,8 @@ describe('order.placed', () => {
 
     await deliver(...orders.map((order) => placed(order, [{ product, quantity: 1 }])))
 
-    const told = await Promise.all(orders.map((order) => outcomes(product, order)))
-    expect(told).toEqual([['stock.reserved'], ['stock.reserved'], ['stock.refused']])
+    const each = await Promise.all(orders.map((order) => outcomes(product, order)))
+    expect(each).toEqual([['stock.reserved'], ['stock.reserved'], ['stock.refused']])
     expect(await brokenRules(product)).toEqual([])
   })
 
@@ -151,9 +151,9 @@ describe('order.placed', () => {
 
     await Promise.all([...events, ...events].map((event) => deliver(event)))
 
-    const told = (await Promise.all(orders.map((order) => outcomes(product, order)))).flat()
-    expect(told.filter((type) => type === 'stock.reserved')).toHaveLength(5)
-    expect(told.filter((type) => type === 'stock.refused')).toHaveLength(19)
+    const all = (await Promise.all(orders.map((order) => outcomes(product, order)))).flat()
+    expect(all.filter((type) => type === 'stock.reserved')).toHaveLength(5)
+    expect(all.filter((type) => type === 'stock.refused')).toHaveLength(19)
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 5 })
     expect(await brokenRules(product)).toEqual([])
   })

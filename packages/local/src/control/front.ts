@@ -135,8 +135,9 @@ async function answerOf(exchange: Exchange, deps: Deps): Promise<Answer | 'cut'>
   const { engine, meter, faults } = deps
   const database = engine.databaseOf(exchange)
   const requestId = exchange.headers['x-request-id']
+  // From here, so that a delay put in by a fault rule counts as the caller feels it.
+  const startMs = performance.now()
   const handle = async (): Promise<Answer> => {
-    const startMs = performance.now()
     exchange.tally.add('roundTrips')
     const answer = await engine.handle(exchange)
     const counts = { ...exchange.tally.counts }

@@ -2,6 +2,7 @@ import Database from 'libsql'
 
 import { busyCode, engineFailureOf, runtimeError } from './errors.ts'
 import { prepareError } from './prepare-error.ts'
+import { singleStatement } from './statement.ts'
 import type { Statement } from './statement.ts'
 import type { SqlValue } from './values.ts'
 
@@ -24,7 +25,10 @@ export type Column = { readonly name: string; readonly type: string | null }
 export type Running = {
   readonly prepared: Prepared
   readonly rows: Iterator<unknown, unknown>
+  /** To be asked once the last row was read. */
   outcome(): Outcome
+  /** Ends a read that nobody wants to finish, so that it lets go of its snapshot. Not for one that has failed. */
+  abandon(): void
 }
 
 export type Outcome = { readonly affected: number; readonly lastRowid: bigint | undefined }
@@ -119,16 +123,28 @@ export class Connection {
   start(statement: Statement, args: readonly SqlValue[]): Running {
     const prepared = this.prepare(statement)
     if (statement.touchesForeignKeys) this.#touchedForeignKeys = true
-    if (prepared.isReader) {
-      const rows = this.#guard(prepared, args, () => prepared.engine.iterate(args))
-      return {
-        prepared,
-        rows: { next: () => this.#guard(prepared, args, () => rows.next()) },
-        outcome: () => this.#outcome(statement, undefined),
-      }
-    }
+    if (prepared.isReader) return this.#startReader(statement, prepared, args)
     const result = this.#guard(prepared, args, () => prepared.engine.run(args))
-    return { prepared, rows: noRows, outcome: () => this.#outcome(statement, result) }
+    const outcome = (): Outcome => this.#outcome(statement, result)
+    return { prepared, rows: noRows, outcome, abandon: () => undefined }
+  }
+
+  #startReader(statement: Statement, prepared: Prepared, args: readonly SqlValue[]): Running {
+    const rows = this.#guard(prepared, args, () => prepared.engine.iterate(args))
+    const next = (): IteratorResult<unknown> => this.#guard(prepared, args, () => rows.next())
+    // An EXPLAIN stays active after its last row, and everything read beside it keeps its snapshot; `get` resets.
+    const settle = (): void => {
+      if (statement.isExplain) prepared.engine.get(args)
+    }
+    return {
+      prepared,
+      rows: { next },
+      outcome: () => {
+        settle()
+        return this.#outcome(statement, undefined)
+      },
+      abandon: () => (statement.isExplain ? settle() : this.#abandon(rows)),
+    }
   }
 
   #guard<T>(prepared: Prepared, args: readonly SqlValue[], run: () => T): T {
@@ -172,8 +188,17 @@ export class Connection {
     return { affected: Number(changes), lastRowid: statement.isInsert ? last : undefined }
   }
 
-  /** Ends a read that nobody wants to finish, so that it lets go of its snapshot. */
-  abandon(rows: Iterator<unknown, unknown>): void {
+  /** All rows of a small query of the server's own. */
+  readAll(sql: string, args: readonly SqlValue[] = []): readonly (readonly unknown[])[] {
+    const running = this.start(singleStatement(sql), args)
+    const rows: (readonly unknown[])[] = []
+    for (let next = running.rows.next(); next.done !== true; next = running.rows.next())
+      rows.push(next.value as readonly unknown[])
+    running.outcome()
+    return rows
+  }
+
+  #abandon(rows: Iterator<unknown, unknown>): void {
     interrupt(this.#engine)
     try {
       while (rows.next().done !== true);

@@ -1,6 +1,6 @@
 import { malformed, ProtocolError, StatementError } from './errors.ts'
 import type { Condition, Query, Step } from './program.ts'
-import { statementsOf } from './statement.ts'
+import { singleStatement, statementsOf } from './statement.ts'
 import type { Statement } from './statement.ts'
 import { decodeValue, isRecord } from './values.ts'
 import type { SqlValue } from './values.ts'
@@ -45,17 +45,6 @@ export function sqlOf(fields: Fields, stored: StoredSql): string {
 export function sqlIdOf(id: unknown): number {
   if (typeof id !== 'number' || (id | 0) !== id) throw malformed('invalid type: expected i32')
   return id
-}
-
-/** The only statement of `sql`. @throws StatementError when there is none, more than one, or a refused one. */
-export function singleStatement(sql: string): Statement {
-  const statements = statementsOf(sql)
-  const [statement] = statements
-  if (statement === undefined)
-    throw new StatementError('SQL_NO_STATEMENT', 'SQL string does not contain any statement')
-  if (statements.length > 1)
-    throw new StatementError('SQL_MANY_STATEMENTS', 'SQL string contains more than one statement')
-  return statement
 }
 
 /** A Hrana `Stmt`. @throws ProtocolError or StatementError. */

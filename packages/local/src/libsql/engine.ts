@@ -7,7 +7,9 @@ import { accessOf } from './access.ts'
 import type { DoneMessage } from './messages.ts'
 import { Pool } from './pool.ts'
 import type { Submission, Ticket } from './pool.ts'
+import { QuickLane, quickReadOf } from './quick-lane.ts'
 import { databaseName, databaseRouteOf, defaultDatabase, destinationOf, pageOf } from './routes.ts'
+import { Store } from './store.ts'
 
 export type LibsqlOptions = {
   /** Holds one file for each database, `<name>.db`; made when missing. */
@@ -64,18 +66,22 @@ class Server {
   readonly #options: LibsqlOptions
   readonly #pool: Pool
   readonly #names: Set<string>
+  readonly #quickLane: QuickLane
 
   constructor(options: LibsqlOptions, names: readonly string[]) {
     this.#options = options
     this.#names = new Set(names.filter((name) => databaseName.test(name)))
     const maxThreads = Math.max(1, options.maxThreads ?? defaultThreads)
-    this.#pool = new Pool({
+    const threadOptions = {
       dataDir: options.dataDir,
       batonKey: randomBytes(32),
       streamTtlMs: options.streamTtlMs ?? 10_000,
       lockTimeoutMs: options.lockTimeoutMs ?? 5000,
-      maxThreads,
-      eagerThreads: Math.min(maxThreads, availableParallelism()),
+    }
+    const eagerThreads = Math.min(maxThreads, availableParallelism())
+    this.#pool = new Pool({ ...threadOptions, maxThreads, eagerThreads })
+    this.#quickLane = new QuickLane({
+      openStore: (name) => new Store({ ...threadOptions, name, expired: () => undefined }),
     })
   }
 
@@ -115,10 +121,26 @@ class Server {
     const body = textOf(exchange)
     if (this.#pool.loadOf(database) >= maxConcurrent && !hasBaton.test(body))
       return failure(429, 'Too many concurrent requests')
+    if (route.operation === 'pipeline') {
+      const answer = this.#answerQuickly(exchange, database, body)
+      if (answer !== undefined) return answer
+    }
     const submission = { database, ...route, mayWrite: access.mayWrite, body }
     return route.operation === 'cursor'
       ? this.#stream(exchange, submission)
       : this.#answer(exchange, submission)
+  }
+
+  /** Reads of single rows are answered at once; anything else goes to a thread. */
+  #answerQuickly({ tally }: Exchange, database: string, body: string): Answer | undefined {
+    const quickRead = quickReadOf(body)
+    if (quickRead === undefined) return undefined
+    const schemaVersion = this.#pool.schemaVersionOf(database)
+    const answer = this.#quickLane.answer(database, schemaVersion, quickRead)
+    if (answer === undefined) return undefined
+    tally.add('statements')
+    if (answer.rows > 0) tally.add('rowsRead', answer.rows)
+    return { status: 200, headers: jsonHeaders, body: answer.body }
   }
 
   async #answer(exchange: Exchange, submission: Submission): Promise<Answer> {
@@ -145,6 +167,7 @@ class Server {
   }
 
   close(): Promise<void> {
+    this.#quickLane.close()
     return this.#pool.close()
   }
 }

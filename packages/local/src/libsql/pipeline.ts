@@ -6,7 +6,6 @@ import {
   fieldsOf,
   listOf,
   parseBody,
-  singleStatement,
   sqlIdOf,
   sqlOf,
 } from './decode.ts'
@@ -16,6 +15,7 @@ import { isGrammarError } from './prepare-error.ts'
 import { runProgram, runQuery } from './program.ts'
 import type { Query, Scope, Step } from './program.ts'
 import { Budget, errorJson, JsonSink } from './results.ts'
+import { singleStatement } from './statement.ts'
 import type { Store } from './store.ts'
 import { newStream } from './stream.ts'
 import type { Stream } from './stream.ts'

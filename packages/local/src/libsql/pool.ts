@@ -1,46 +1,6 @@
-import { Worker } from 'node:worker_threads'
-
-import type { DoneMessage, FromThread, JobMessage, ThreadOptions, ToThread } from './messages.ts'
-
-/** One request on its way through a thread. */
-type Job = {
-  readonly message: JobMessage
-  readonly lane: Lane
-  readonly done: (message: DoneMessage) => void
-  /** A piece of a cursor's answer. */
-  readonly piece: ((text: string) => void) | undefined
-  thread: Thread | undefined
-  /** Told to wait by the thread: it does not keep the thread busy. */
-  isWaiting: boolean
-}
-
-/** What the pool knows of one database. */
-type Lane = {
-  readonly name: string
-  /** Where it last ran: its file is open there, and its prepared statements are. */
-  home: Thread | undefined
-  /** Requests a thread has, waiting ones too. */
-  inFlight: number
-  /** Requests and pieces for which no thread was free. */
-  readonly queue: (() => void)[]
-  isQueued: boolean
-  streams: number
-  schemaVersion: number
-  /** Streams that expired, with the time they may be forgotten. */
-  readonly expired: Map<string, number>
-}
-
-type Thread = {
-  readonly worker: Worker
-  /** Messages of this turn of the event loop: waking a thread costs more than a small query, so once is enough. */
-  readonly outbox: ToThread[]
-  readonly jobs: Map<number, Job>
-  /** Requests it works on. */
-  running: number
-  /** The one database whose requests it takes while it works: no other waits behind them. */
-  lease: Lane | undefined
-  isClosed: boolean
-}
+import type { DoneMessage, FromThread, JobMessage, ThreadOptions } from './messages.ts'
+import { closeThread, isFree, lostReply, send, startThread } from './thread.ts'
+import type { Job, Lane, Thread } from './thread.ts'
 
 export type PoolOptions = ThreadOptions & {
   readonly maxThreads: number
@@ -53,9 +13,6 @@ const growAfterMs = 20
 /** How long an expired stream is remembered, and how many of them: sqld remembers them for as long. */
 const expiredMemoryMs = 300_000
 const maxExpired = 1000
-/** How long a thread may take to close its files before it is ended. */
-const closePatienceMs = 2000
-
 export type Submission = Omit<JobMessage, 'type' | 'id' | 'schemaVersion' | 'expired'> & {
   readonly piece?: (text: string) => void
 }
@@ -93,6 +50,11 @@ export class Pool {
   loadOf(database: string): number {
     const lane = this.#lanes.get(database)
     return lane === undefined ? 0 : lane.inFlight + lane.queue.length
+  }
+
+  /** Moves with every change of a database's schema that a thread has reported. */
+  schemaVersionOf(database: string): number {
+    return this.#lanes.get(database)?.schemaVersion ?? 0
   }
 
   submit(submission: Submission): Ticket {
@@ -290,21 +252,10 @@ export class Pool {
   }
 
   #spawn(): Thread {
-    const { dataDir, batonKey, streamTtlMs, lockTimeoutMs } = this.#options
-    const workerData: ThreadOptions = { dataDir, batonKey, streamTtlMs, lockTimeoutMs }
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData })
-    const jobs = new Map<number, Job>()
-    const thread: Thread = {
-      worker,
-      outbox: [],
-      jobs,
-      running: 0,
-      lease: undefined,
-      isClosed: false,
-    }
-    worker.on('message', (message: FromThread) => this.#receive(thread, message))
-    worker.on('error', () => this.#lose(thread))
-    worker.on('exit', () => this.#lose(thread))
+    const thread: Thread = startThread(this.#options, {
+      received: (message) => this.#receive(thread, message),
+      ended: () => this.#lose(thread),
+    })
     this.#threads.push(thread)
     return thread
   }
@@ -330,46 +281,5 @@ export class Pool {
     this.#isClosed = true
     clearTimeout(this.#growth)
     await Promise.all(this.#threads.splice(0).map((thread) => closeThread(thread)))
-  }
-}
-
-function isFree(thread: Thread): boolean {
-  return thread.running === 0
-}
-
-function send(thread: Thread, message: ToThread): void {
-  thread.outbox.push(message)
-  if (thread.outbox.length === 1) setImmediate(() => flush(thread))
-}
-
-function flush({ worker, outbox }: Thread): void {
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-  worker.postMessage(outbox.splice(0))
-}
-
-async function closeThread(thread: Thread): Promise<void> {
-  thread.isClosed = true
-  for (const job of thread.jobs.values()) job.done(lostReply(job.message.id))
-  send(thread, { type: 'close' })
-  const ended = new Promise((resolve) => thread.worker.once('exit', resolve))
-  const late = new Promise((resolve) => setTimeout(resolve, closePatienceMs).unref())
-  await Promise.race([ended, late])
-  void thread.worker.terminate()
-  thread.worker.unref()
-}
-
-/** The answer when the thread, or the server, is gone. */
-function lostReply(id: number): DoneMessage {
-  return {
-    type: 'done',
-    id,
-    status: 500,
-    isJson: true,
-    body: '{"error":"Internal Error: `the database thread has ended`"}',
-    statements: 0,
-    rowsRead: 0,
-    rowsWritten: 0,
-    changedSchema: false,
-    streams: 0,
   }
 }

@@ -81,19 +81,26 @@ async function drain(
   { scope, sink }: { scope: Scope; sink: Sink },
 ): Promise<Outcome & { readonly counts: RowCounts }> {
   let rows = 0
-  let isDrained = false
+  let isReading = false
+  const next = (): IteratorResult<unknown, unknown> => {
+    isReading = true
+    const result = running.rows.next()
+    isReading = false
+    return result
+  }
   try {
     const begun = sink.begin(running)
     if (begun !== undefined) await begun
-    for (let next = running.rows.next(); next.done !== true; next = running.rows.next()) {
+    for (let row = next(); row.done !== true; row = next()) {
       rows += 1
       if (!query.wantsRows) continue
-      const taken = sink.row(next.value as readonly unknown[])
+      const taken = sink.row(row.value as readonly unknown[])
       if (taken !== undefined) await taken
     }
-    isDrained = true
-  } finally {
-    if (!isDrained) scope.connection.abandon(running.rows)
+  } catch (error) {
+    // A statement that failed has ended by itself; one whose reader failed has not.
+    if (!isReading) running.abandon()
+    throw error
   }
   const outcome = running.outcome()
   const counts = { rowsRead: rows + outcome.affected, rowsWritten: outcome.affected }

@@ -1,4 +1,4 @@
-import { parseError } from './errors.ts'
+import { parseError, StatementError } from './errors.ts'
 import { isPragmaAllowed } from './pragmas.ts'
 import { isWord, nameOf, piecesOf } from './tokens.ts'
 import type { Piece, Token } from './tokens.ts'
@@ -46,6 +46,17 @@ export function statementsOf(sql: string): readonly Statement[] {
     cache.set(sql, statements)
   }
   return statements
+}
+
+/** The only statement of `sql`. @throws StatementError when there is none, more than one, or a refused one. */
+export function singleStatement(sql: string): Statement {
+  const statements = statementsOf(sql)
+  const [statement] = statements
+  if (statement === undefined)
+    throw new StatementError('SQL_NO_STATEMENT', 'SQL string does not contain any statement')
+  if (statements.length > 1)
+    throw new StatementError('SQL_MANY_STATEMENTS', 'SQL string contains more than one statement')
+  return statement
 }
 
 function statementOf(script: string, { tokens, end }: Piece): Statement {

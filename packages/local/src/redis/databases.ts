@@ -11,9 +11,9 @@ import { join } from 'node:path'
 
 import { defaultDatabase } from './rest/request.ts'
 
-const pattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+const pattern = /^[a-z0-9][a-z0-9-]{0,62}$/
 
-export class InvalidDatabaseError extends Error {
+class InvalidDatabaseError extends Error {
   override readonly name = 'InvalidDatabaseError'
 }
 
@@ -40,13 +40,13 @@ export class DatabaseNames {
   /**
    * Creates the database unless it exists.
    *
-   * @throws InvalidDatabaseError when the name is no DNS label in lower case, or there are too many.
+   * @throws InvalidDatabaseError when the name cannot stand in a path and a host name, or there are too many.
    */
   create(name: string): void {
     if (this.#numbers.has(name)) return
     if (!pattern.test(name)) {
       throw new InvalidDatabaseError(
-        `Cannot create database "${name}": use up to 63 lower-case letters, digits and inner hyphens`,
+        `Cannot create database "${name}": use up to 63 lower-case letters, digits and hyphens`,
       )
     }
     if (this.#numbers.size >= this.#capacity) {

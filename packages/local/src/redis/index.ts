@@ -4,5 +4,3 @@
  */
 export { createRedis, type Redis, type RedisOptions } from './create-redis.ts'
 export { FolderTakenError } from './folder-lock.ts'
-export { InvalidDatabaseError } from './databases.ts'
-export { NoServerError, type EngineChoice, type EngineKind } from './open-engine.ts'

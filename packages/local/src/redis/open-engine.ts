@@ -7,7 +7,7 @@ import { InProcessEngine } from './memory/engine.ts'
 import { findServer } from './server/configuration.ts'
 import { ServerEngine } from './server/engine.ts'
 
-export type EngineKind = 'server' | 'in-process'
+type EngineKind = 'server' | 'in-process'
 
 export type EngineChoice = {
   /** `auto` takes a Redis server when there is one, and stays with the engine that has the data. */
@@ -19,7 +19,7 @@ export type EngineChoice = {
 }
 
 /** The engine that can be run is not the one that is wanted. */
-export class NoServerError extends Error {
+class NoServerError extends Error {
   override readonly name = 'NoServerError'
 }
 

@@ -10,6 +10,8 @@ import type { Harness, PipelineAnswer } from './harness.ts'
 const lockTimeoutMs = 150
 const streamTtlMs = 400
 
+const series = 'WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000)'
+
 let harness: Harness
 
 beforeAll(async () => {
@@ -221,6 +223,42 @@ test('answers SQLITE_BUSY when a read transaction turns to writing on a stale sn
   expect(results[1]?.response?.result?.rows).toEqual([[{ type: 'integer', value: '1' }]])
   expect(retry.results.map((result) => result.type)).toEqual(['ok', 'ok', 'ok'])
   expect(await count('stale')).toEqual({ type: 'integer', value: '3' })
+})
+
+test.each([
+  ['an EXPLAIN', ['EXPLAIN QUERY PLAN SELECT * FROM t', 'SELECT * FROM t']],
+  ['a failed read', ["SELECT json_extract('{}', 'x') FROM t", 'SELECT * FROM t']],
+  [
+    'a failed write',
+    ['INSERT INTO t (nope) VALUES (1)', "INSERT INTO t VALUES (json('x')) RETURNING x"],
+  ],
+  ['an answer too large', [`${series} SELECT hex(zeroblob(100000)) FROM c, t`]],
+  ['a describe', ['SELECT * FROM t WHERE x = 1']],
+])('holds no old snapshot after %s', async (what, sqls) => {
+  const database = `snapshot-${what.replaceAll(' ', '-').toLowerCase()}`
+  const baton = await open(database, ['INSERT INTO t VALUES (1)', ...sqls, ...sqls])
+  await on(database, [execute('INSERT INTO t VALUES (2)'), close])
+
+  const { results } = await on(
+    database,
+    [execute('SELECT count(*) FROM t'), execute('INSERT INTO t VALUES (3)'), close],
+    baton,
+  )
+
+  expect(results[0]?.response?.result?.rows).toEqual([[{ type: 'integer', value: '2' }]])
+  expect(results[1]?.type).toBe('ok')
+})
+
+test('runs a failing write once', async () => {
+  await open('once-only', [
+    'CREATE TABLE hits (x)',
+    "CREATE TRIGGER hit BEFORE INSERT ON t BEGIN INSERT INTO hits VALUES (1); SELECT RAISE(FAIL, 'no'); END",
+    'INSERT INTO t VALUES (1) RETURNING x',
+  ])
+
+  const { results } = await on('once-only', [execute('SELECT count(*) FROM hits'), close])
+  // FAIL keeps what the statement did before it: so each run would leave a row.
+  expect(results[0]?.response?.result?.rows).toEqual([[{ type: 'integer', value: '1' }]])
 })
 
 test('takes back a write whose caller hangs up while it waits for the lock', async () => {

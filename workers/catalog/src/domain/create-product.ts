@@ -3,7 +3,13 @@ import { type Answered, newEvent, type Once, scopeOf, type StoaEvent } from '@st
 
 import { CategoryNotFoundError } from './category.ts'
 import type { CategoryStore, ProductStore } from './ports.ts'
-import { type Draft, isCurrency, type Product, SkuTakenError, UnknownCurrencyError } from './product.ts'
+import {
+  type Draft,
+  isCurrency,
+  type Product,
+  SkuTakenError,
+  UnknownCurrencyError,
+} from './product.ts'
 
 type Deps = {
   readonly products: ProductStore

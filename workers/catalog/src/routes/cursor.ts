@@ -1,7 +1,7 @@
 import { Fault, idFromTimeKey, isFault, timeKey } from '@stoa/kernel'
 
 /** A cursor was not made by this list. */
-export class InvalidCursorError extends Fault {
+class InvalidCursorError extends Fault {
   override readonly name = 'InvalidCursorError'
   override readonly code = 'invalid_cursor'
   override readonly kind = 'invalid_argument'

@@ -12,6 +12,10 @@ import { db } from './builder.ts'
 
 type Access = Pick<KeyspaceAccess, 'router' | 'committer'>
 
+function slotOf({ key }: Category): number {
+  return slotOfText(key)
+}
+
 function isCategory(key: string) {
   return and(eq(categories.slot, slotText(slotOfText(key))), eq(categories.key, key))
 }
@@ -93,7 +97,6 @@ export function categoryStore({ router, committer }: Access): CategoryStore {
     },
     addAll: async (list, call) => {
       const added = new Set<string>()
-      const slotOf = ({ key }: Category) => slotOfText(key)
       await inWaves(await router.groups(list, slotOf, call), async (group) => {
         const query = insertCategories(group)
         const work = { slots: group.map(slotOf), statements: [statement(query)], events: [] }

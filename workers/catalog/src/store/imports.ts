@@ -1,4 +1,4 @@
-import { rowsOf, statement } from '@stoa/adapters/libsql'
+import { statement } from '@stoa/adapters/libsql'
 import { product as products } from '@stoa/data/catalog'
 import { type Call, prefixOf, slotOfId, SqlConstraintError } from '@stoa/kernel'
 import { claimGraceMs, type Holder, inWaves } from '@stoa/sharding'
@@ -8,9 +8,22 @@ import type { Imported, ImportStore, SkuState } from '../domain/ports.ts'
 import type { Product } from '../domain/product.ts'
 import { db } from './builder.ts'
 import { claimOf, confirm, insertProducts, type Store } from './products.ts'
+import { readAll } from './read-all.ts'
 
 /** How often a batch is tried that meets rows of another import; each time without those that are there. */
 const writesMax = 3
+
+function slotOf({ product }: Imported): number {
+  return slotOfId(product.id)
+}
+
+function selectSku(id: string) {
+  return db
+    .select({ id: products.id, sku: products.sku })
+    .from(products)
+    .where(eq(products.id, id))
+    .limit(1)
+}
 
 /** Which of the products are there, and under which sku. One round trip for each shard touched. */
 async function skusOf(
@@ -18,25 +31,8 @@ async function skusOf(
   ids: readonly string[],
   call: Call,
 ): Promise<ReadonlyMap<string, string>> {
-  const queries = ids.map((id) => ({
-    slot: slotOfId(id),
-    query: db
-      .select({ id: products.id, sku: products.sku })
-      .from(products)
-      .where(eq(products.id, id))
-      .limit(1),
-  }))
-  const answers = await access.router.readMany(
-    queries.map(({ slot, query }) => ({ slot, statement: statement(query) })),
-    call,
-  )
-  const found = await Promise.all(
-    queries.map(({ query }, index) => {
-      const rows = answers[index]
-      return rows === undefined ? [] : rowsOf(query, rows)
-    }),
-  )
-  return new Map(found.flat().map(({ id, sku }) => [id, sku]))
+  const found = (await readAll(access, { ids, select: selectSku }, call)) ?? []
+  return new Map(found.map(({ id, sku }) => [id, sku]))
 }
 
 /** What to do about a sku whose holder has no product. */
@@ -103,7 +99,7 @@ async function writeGroup(
   for (let tries = 1; rest.length > 0; tries += 1) {
     try {
       const work = {
-        slots: rest.map(({ product }) => slotOfId(product.id)),
+        slots: rest.map(slotOf),
         statements: [statement(insertProducts(rest.map(({ product }) => product)))],
         events: rest.map(({ event }) => event),
       }
@@ -124,7 +120,6 @@ export function importStore(store: Store): ImportStore {
   return {
     claimAll: (proposed, call) => claimAll(store, proposed, call),
     writeAll: async (imported, call) => {
-      const slotOf = ({ product }: Imported) => slotOfId(product.id)
       const written = new Set<string>()
       await inWaves(await store.access.router.groups(imported, slotOf, call), async (group) => {
         for (const { product } of await writeGroup(store, group, call)) written.add(product.id)

@@ -8,6 +8,7 @@ import { eq } from 'drizzle-orm'
 import type { ProductStore } from '../domain/ports.ts'
 import { type Product, SkuTakenError } from '../domain/product.ts'
 import { db } from './builder.ts'
+import { readAll } from './read-all.ts'
 
 export type Store = {
   readonly access: Pick<KeyspaceAccess, 'router' | 'committer' | 'once' | 'clock'>
@@ -29,6 +30,10 @@ const columns = {
   description: products.description,
   category: products.category,
   createdAt: products.createdAt,
+}
+
+function selectOffer(id: string) {
+  return db.select(offerColumns).from(products).where(eq(products.id, id)).limit(1)
 }
 
 export function claimOf({ id, sku }: Pick<Product, 'id' | 'sku'>): Claim {
@@ -87,23 +92,8 @@ export function productStore(store: Store): ProductStore {
       }
     },
     get: (id, call) => getProduct(store, id, call),
-    offers: async (ids, call) => {
-      const queries = [...new Set(ids)].map((id) => ({
-        id,
-        query: db.select(offerColumns).from(products).where(eq(products.id, id)).limit(1),
-      }))
-      const answers = await access.router.readMany(
-        queries.map(({ id, query }) => ({ slot: slotOfId(id), statement: statement(query) })),
-        call,
-      )
-      const offers = await Promise.all(
-        queries.map(({ query }, index) => {
-          const rows = answers[index]
-          return rows === undefined ? [] : rowsOf(query, rows)
-        }),
-      )
-      return offers.flat()
-    },
+    offers: async (ids, call) =>
+      (await readAll(access, { ids: [...new Set(ids)], select: selectOffer }, call)) ?? [],
     findBySku: async (sku, call) => {
       const owner = await lookup.find('sku', sku, call)
       const product = owner === undefined ? undefined : await getProduct(store, owner, call)

@@ -32,7 +32,7 @@ export type DeliveryStore = {
   ): Effect
   /** Those that are there, in no order. One round trip for each shard. */
   due(ids: readonly string[], call: Call): Promise<readonly DueDelivery[]>
-  /** Writes down an attempt, unless the delivery was made in the meantime; answers the state that it has now. */
+  /** Writes down an attempt, unless the delivery was made in the meantime. Safe to repeat but for the count. */
   record(
     delivery: DueDelivery,
     outcome: Outcome & { readonly at: number },

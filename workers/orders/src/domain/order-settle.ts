@@ -14,6 +14,8 @@ export class StaleOrderError extends Fault {
   override readonly code = 'stale_order'
   override readonly kind = 'aborted'
   override readonly retryable = true
+  /** The race is over by then; the queue's own first wait is far longer. */
+  override readonly retryAfterMs = 1_000
 
   constructor(options?: ErrorOptions) {
     super('Cannot settle the order: it has changed since it was read', options)
@@ -81,9 +83,11 @@ export function stepsOf(
  */
 export async function settle(
   deps: Deps,
-  answers: readonly StockAnswer[],
+  delivered: readonly StockAnswer[],
   call: Call,
 ): Promise<void> {
+  // A delivery may hold an event twice: its second step would say nothing, and must not stand for the first.
+  const answers = [...new Map(delivered.map((each) => [each.event.id, each])).values()]
   const distinct = [...new Set(answers.map(({ order }) => order))]
   for (let tries = 1; ; tries += 1) {
     const orders = await deps.orders.getMany(distinct, call)

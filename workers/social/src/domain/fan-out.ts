@@ -15,8 +15,8 @@ export type FanOut = {
 }
 
 type Deps = {
-  readonly graph: GraphStore
-  readonly timelines: TimelineStore
+  readonly graph: Pick<GraphStore, 'readers'>
+  readonly timelines: Pick<TimelineStore, 'add' | 'goOn'>
   readonly ids: Ids
   readonly clock: Clock
 }

@@ -8,20 +8,14 @@ export type Post = {
 }
 
 /** How long a post may be, in graphemes: characters as a reader counts them. */
-export const graphemesMax = 500
+const graphemesMax = 500
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
-/** Whether `text` has more graphemes than a post may have. Stops counting there. */
+/** Whether `text` has more graphemes than a post may have. */
 export function isTooLong(text: string): boolean {
   // A grapheme is at least one UTF-16 unit, so most texts need no counting.
-  if (text.length <= graphemesMax) return false
-  let count = 0
-  for (const _grapheme of graphemes.segment(text)) {
-    count += 1
-    if (count > graphemesMax) return true
-  }
-  return false
+  return text.length > graphemesMax && [...graphemes.segment(text)].length > graphemesMax
 }
 
 export class PostTooLongError extends Fault {

@@ -22,7 +22,6 @@ async function pairOf(deps: Deps, { member }: { readonly member: string }, conte
 }
 
 type List = (
-  this: void,
   member: string,
   page: Page,
   call: Context['call'],
@@ -60,8 +59,14 @@ export function serveGraph(service: Service, deps: Deps): void {
     return undefined
   })
 
-  service.serve(social.following, listing(deps.graph.following))
-  service.serve(social.followers, listing(deps.graph.followers))
+  service.serve(
+    social.following,
+    listing((...asked) => deps.graph.following(...asked)),
+  )
+  service.serve(
+    social.followers,
+    listing((...asked) => deps.graph.followers(...asked)),
+  )
 
   service.serve(social.counts, async ({ params }, { call }) => {
     const counts = await deps.profiles.counts(parseTypedId('usr', params.member), call)

@@ -6,11 +6,19 @@ import type { StoaEvent } from '@stoa/messaging'
 import { inWaves } from '@stoa/sharding'
 import { and, asc, eq, gt } from 'drizzle-orm'
 
-import type { EdgeChange, EdgeNews, GraphStore, Page } from '../domain/ports.ts'
+import type { EdgeChange, EdgeNews, GraphStore, Page, Pair } from '../domain/ports.ts'
 import type { Post } from '../domain/post.ts'
 import { db } from './builder.ts'
 import { edgeStatements, newestPosts, twinStatements, typeOf } from './edge-statements.ts'
 import { profileQuery } from './profiles.ts'
+
+function slotOfFollower({ follower }: Pair): number {
+  return slotOfId(follower)
+}
+
+function slotOfFollowee({ followee }: Pair): number {
+  return slotOfId(followee)
+}
 
 /** The events that happened, from the rows of the last edge statement. */
 function eventsOf(
@@ -35,13 +43,12 @@ async function change(
   wanted: EdgeChange,
   call: Call,
 ): Promise<ReadonlySet<string>> {
-  const slotOf = ({ follower }: { readonly follower: string }) => slotOfId(follower)
-  const groups = await router.groups(wanted.wishes, slotOf, call)
+  const groups = await router.groups(wanted.wishes, slotOfFollower, call)
   const happened = new Set<string>()
   await inWaves(groups, async (wishes) => {
     const part = { ...wanted, wishes }
     const work = {
-      slots: wishes.map(slotOf),
+      slots: wishes.map(slotOfFollower),
       statements: edgeStatements(part, call.requestId),
       events: [],
       eventsOf: (rows: readonly Rows[]) => eventsOf(part, rows, call.requestId),
@@ -66,14 +73,13 @@ async function mirror(
   { edges, postsMax }: { readonly edges: readonly EdgeNews[]; readonly postsMax: number },
   call: Call,
 ): Promise<readonly Post[]> {
-  const slotOf = ({ followee }: EdgeNews) => slotOfId(followee)
-  const groups = await router.groups(edges, slotOf, call)
+  const groups = await router.groups(edges, slotOfFollowee, call)
   const posts: Post[] = []
   await inWaves(groups, async (group) => {
     const followed = group.filter(({ active }) => active).map(({ followee }) => followee)
     const statements = [...twinStatements(group), newestPosts(followed, postsMax)]
     const { rows } = await committer.commit(
-      { slots: group.map(slotOf), statements, events: [] },
+      { slots: group.map(slotOfFollowee), statements, events: [] },
       call,
     )
     posts.push(...(rows?.at(-1)?.rows ?? []).map(postOf))

@@ -18,7 +18,7 @@ export function profileQuery(member: string): Query {
 }
 
 /** Makes the profiles that are not there yet. */
-export function addProfiles(members: readonly string[]): Statement {
+function addProfiles(members: readonly string[]): Statement {
   return {
     sql: 'INSERT INTO profile (member) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING',
     args: [JSON.stringify(members)],

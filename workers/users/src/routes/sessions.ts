@@ -1,11 +1,11 @@
 import { users } from '@stoa/contracts/users'
 import type { Context, Service } from '@stoa/http'
-import { typedId } from '@stoa/kernel'
+import { type Call, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
-import { authenticate, logIn } from '../domain/log-in.ts'
+import { logIn } from '../domain/log-in.ts'
 import { requestReset, resetPassword } from '../domain/reset-password.ts'
-import type { Session } from '../domain/session.ts'
+import { type Session, SessionEndedError } from '../domain/session.ts'
 
 function present({ id, member, expiresAt }: Session) {
   return {
@@ -15,24 +15,28 @@ function present({ id, member, expiresAt }: Session) {
   }
 }
 
-/** The session of the caller; its token was checked to be there by the route's access. */
-function current(deps: Deps, { request, call }: Context): Promise<Session> {
-  const token = request.headers.get('authorization')?.replace(/^Bearer +/i, '') ?? ''
-  return authenticate(deps, token, call)
+/** The sessions that were checked, by the call they were checked for: one check serves the route and its handler. */
+export type CheckedSessions = WeakMap<Call, Session>
+
+async function current(checked: CheckedSessions, { member, call }: Context): Promise<Session> {
+  await member()
+  const session = checked.get(call)
+  if (session === undefined) throw new SessionEndedError()
+  return session
 }
 
-export function serveSessions(service: Service, deps: Deps): void {
+export function serveSessions(service: Service, deps: Deps, checked: CheckedSessions): void {
   service.serve(users.logIn, async ({ body }, { call }) => {
     const { session, token } = await logIn(deps, body, call)
     return { ...present(session), token }
   })
 
   service.serve(users.currentSession, async (_input, context) =>
-    present(await current(deps, context)),
+    present(await current(checked, context)),
   )
 
   service.serve(users.logOut, async (_input, context) => {
-    const session = await current(deps, context)
+    const session = await current(checked, context)
     await deps.sessions.revoke(session.id, deps.clock.now(), context.call)
     return undefined
   })

@@ -7,14 +7,14 @@ import { formatG } from '../memory/numbers.ts'
 /** A Lua thread. Opaque: it is only handed back to fengari. */
 export type State = { readonly lua: unique symbol }
 export type NativeFunction = (state: State) => number
-export type DebugRecord = {
+type DebugRecord = {
   readonly what: Uint8Array | null
   readonly source: Uint8Array | null
   readonly currentline: number
 }
 
 /** The part of the Lua C API that the script engine uses, as fengari spells it. */
-export type LuaApi = {
+type LuaApi = {
   readonly LUA_REGISTRYINDEX: number
   readonly LUA_RIDX_GLOBALS: number
   readonly LUA_MULTRET: number
@@ -69,7 +69,7 @@ export type LuaApi = {
   lua_Debug: new () => DebugRecord
 }
 
-export type AuxiliaryApi = {
+type AuxiliaryApi = {
   luaL_loadbufferx(
     state: State,
     source: Uint8Array,

@@ -25,14 +25,14 @@ export function sha1Of(source: Bytes): string {
 }
 
 /** As Redis turns an error text into the message of an error reply: a first word of its own is kept as the code. */
-export function errorText(text: Bytes): Bytes {
+function errorText(text: Bytes): Bytes {
   if (!text.startsWith('-')) return `ERR ${text}`
   const [line = ''] = text.slice(1).split(/[\r\n]/)
   return line.includes(' ') ? line : `ERR ${line}`
 }
 
 /** Pushes an error the way `redis.call` raises one. */
-export function pushError(state: State, message: Bytes): void {
+function pushError(state: State, message: Bytes): void {
   pushRecord(state, 'err', message)
 }
 

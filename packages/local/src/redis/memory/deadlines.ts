@@ -9,7 +9,7 @@ export type Unit = 'EX' | 'PX' | 'EXAT' | 'PXAT'
 
 const units = new Set(['EX', 'PX', 'EXAT', 'PXAT'])
 
-export function isUnit(name: string): name is Unit {
+function isUnit(name: string): name is Unit {
   return units.has(name)
 }
 

@@ -6,7 +6,7 @@ import { deadlineOf, lifetimeAt, type Lifetime } from './deadlines.ts'
 import { syntaxError } from './errors.ts'
 
 /** What must hold of the present value for SET to write. */
-export type Condition =
+type Condition =
   | { readonly kind: 'always' | 'absent' | 'present' }
   | { readonly kind: 'equal' | 'different'; readonly to: Bytes }
 

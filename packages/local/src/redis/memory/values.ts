@@ -2,12 +2,12 @@ import type { Bytes } from '../bytes.ts'
 import { SortedSet } from './sorted-set.ts'
 import { copyStream, type Stream } from './stream.ts'
 
-export type StringValue = { readonly type: 'string'; bytes: Bytes }
-export type HashValue = { readonly type: 'hash'; readonly fields: Map<Bytes, Bytes> }
-export type ListValue = { readonly type: 'list'; items: Bytes[] }
-export type SetValue = { readonly type: 'set'; readonly members: Set<Bytes> }
-export type SortedSetValue = { readonly type: 'zset'; readonly scores: SortedSet }
-export type StreamValue = { readonly type: 'stream'; readonly stream: Stream }
+type StringValue = { readonly type: 'string'; bytes: Bytes }
+type HashValue = { readonly type: 'hash'; readonly fields: Map<Bytes, Bytes> }
+type ListValue = { readonly type: 'list'; items: Bytes[] }
+type SetValue = { readonly type: 'set'; readonly members: Set<Bytes> }
+type SortedSetValue = { readonly type: 'zset'; readonly scores: SortedSet }
+type StreamValue = { readonly type: 'stream'; readonly stream: Stream }
 
 export type Value = StringValue | HashValue | ListValue | SetValue | SortedSetValue | StreamValue
 export type Type = Value['type']

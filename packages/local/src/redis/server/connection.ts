@@ -17,7 +17,7 @@ type Pending = {
 const hungMs = 15_000
 const checkMs = 1_000
 
-export function encodeCommand(argv: Argv): string {
+function encodeCommand(argv: Argv): string {
   let text = `*${argv.length}\r\n`
   for (const word of argv) text += `$${word.length}\r\n${word}\r\n`
   return text

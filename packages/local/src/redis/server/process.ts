@@ -60,7 +60,13 @@ export class ServerProcess {
   async stop(): Promise<void> {
     this.#stopping = true
     this.#ready = false
+    // A restart under way ends with its child; the second look is for one it had begun meanwhile.
+    await this.#end()
     await this.#restart
+    await this.#end()
+  }
+
+  async #end(): Promise<void> {
     const child = this.#child
     if (!child || hasEnded(child)) return
     const ended = new Promise((resolve) => child.once('exit', resolve))
@@ -136,14 +142,14 @@ function lastWords({ log }: ServerFiles): string {
   }
 }
 
-export type ServerInfo = {
+type ServerInfo = {
   readonly pid: number
   readonly loading: boolean
   readonly name: string
 }
 
 /** What the server at the socket says of itself; undefined when nobody answers. */
-export async function serverInfo(socket: string): Promise<ServerInfo | undefined> {
+async function serverInfo(socket: string): Promise<ServerInfo | undefined> {
   try {
     const connection = await Connection.open(socket)
     try {

@@ -1,0 +1,137 @@
+import { startSystem, type System } from '@stoa/testing'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+
+import {
+  type Api,
+  apiOf,
+  bearer,
+  control,
+  keyed,
+  newCart,
+  newCategory,
+  newPerson,
+  newProduct,
+  type Person,
+  call,
+} from './people.ts'
+
+type Span = { readonly startMs: number; readonly endMs: number; readonly path: string }
+
+/** The most round trips of which each began after the one before had ended: what the caller waited for. */
+function longestChain(spans: readonly Span[]): number {
+  let chain = 0
+  let end = Number.NEGATIVE_INFINITY
+  for (const span of spans.toSorted((a, b) => a.endMs - b.endMs)) {
+    if (span.startMs < end) continue
+    chain += 1
+    end = span.endMs
+  }
+  return chain
+}
+
+const eventually = { timeout: 30_000, interval: 100 }
+
+describe.each([2, 32])('with %i databases a keyspace', (shardsPerKeyspace) => {
+  let system: System
+  let api: Api
+  let reader: Person
+  let author: Person
+  let product: string
+  let post: string
+  let cart: string
+
+  beforeAll(async () => {
+    system = await startSystem({ shape: 'one', shardsPerKeyspace })
+    api = apiOf(system.url)
+    reader = await newPerson(api)
+    author = await newPerson(api)
+    const category = await newCategory(api)
+    product = (await newProduct(api, author, { category, stock: 50 })).id
+    // What events bring is on its way: the stock of the product, the profile of the author.
+    const following = { headers: bearer(reader.token), params: { member: author.id } }
+    await vi.waitFor(() => api.warehouse.getStock({ params: { product } }, call()), eventually)
+    await vi.waitFor(() => api.social.follow(following, call()), eventually)
+    post = (
+      await api.social.createPost({ headers: keyed(author.token), body: { text: 'x' } }, call())
+    ).id
+    cart = await newCart(api, reader, [{ product, quantity: 1 }])
+  }, 180_000)
+
+  afterAll(() => system.close())
+
+  /** What one request cost, as the three local servers saw it. Publishing its events comes after the answer and is the relay's. */
+  async function chainOf(method: string, path: string, body?: unknown): Promise<number> {
+    const requestId = crypto.randomUUID()
+    // Slowed down, what is sent together overlaps for certain, and only what waits for an answer comes after it.
+    for (const server of ['libsql', 'redis'] as const) {
+      const rule = { action: 'delay', delayMs: 120, times: null, match: { requestId } }
+      await control(system, server, { method: 'POST', path: 'faults', body: rule })
+    }
+    const response = await fetch(`${system.url}${path}`, {
+      method,
+      headers: {
+        ...keyed(reader.token),
+        'x-request-id': requestId,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
+    const reports = await Promise.all(
+      (['libsql', 'redis'] as const).map((server) =>
+        control(system, server, { path: `meter?request=${requestId}` }),
+      ),
+    )
+    for (const server of ['libsql', 'redis'] as const) {
+      await control(system, server, { method: 'DELETE', path: 'faults' })
+    }
+    const spans = (reports as { spans: Span[] }[]).flatMap((report) => report.spans)
+    expect(spans.length).toBeGreaterThan(0)
+    return longestChain(spans)
+  }
+
+  type Operation = {
+    readonly what: string
+    readonly budget: number
+    readonly method: string
+    readonly path: () => string
+    readonly body?: unknown
+  }
+  const operations: readonly Operation[] = [
+    { what: 'a post by id', budget: 2, method: 'GET', path: () => `/v1/posts/${post}` },
+    { what: 'a member by id', budget: 2, method: 'GET', path: () => `/v1/users/${author.id}` },
+    { what: 'a product page', budget: 3, method: 'GET', path: () => `/v1/products/${product}` },
+    { what: 'the home timeline', budget: 3, method: 'GET', path: () => '/v1/timelines/home' },
+    { what: 'a post', budget: 2, method: 'POST', path: () => '/v1/posts', body: { text: 'hello' } },
+    { what: 'a follow', budget: 2, method: 'PUT', path: () => `/v1/me/following/${author.id}` },
+    {
+      what: 'adding to the cart',
+      budget: 2,
+      method: 'PUT',
+      path: () => `/v1/carts/${cart}/items/${product}`,
+      body: { quantity: 2 },
+    },
+  ]
+
+  test.each(operations)('$what costs at most $budget round trips in a row', async (operation) => {
+    const { method, path, body, budget } = operation
+    expect(await chainOf(method, path(), body)).toBeLessThanOrEqual(budget)
+  })
+
+  test('placing an order costs at most 5 round trips in a row', async () => {
+    const own = await newCart(api, reader, [{ product, quantity: 1 }])
+
+    expect(await chainOf('POST', '/v1/orders', { cart: own })).toBeLessThanOrEqual(5)
+  })
+
+  test('reading an order of mine costs at most 2', async () => {
+    const own = await newCart(api, reader, [{ product, quantity: 1 }])
+    const placed = await api.orders.placeOrder(
+      { headers: keyed(reader.token), body: { cart: own } },
+      call(),
+    )
+
+    expect(await chainOf('GET', `/v1/orders/${placed.id}`)).toBeLessThanOrEqual(2)
+  })
+})
