@@ -8,14 +8,11 @@ import path from 'node:path'
 const root = path.resolve(import.meta.dirname, '..')
 const marker = path.join(root, 'node_modules', '.stoa-installed')
 const verbs = {
-  start: 'tools/start.ts',
+  start: 'packages/cli/src/start.ts',
   check: 'tools/check.ts',
-  dev: 'tools/dev.ts',
   local: 'packages/local/src/cli.ts',
   bench: 'bench/run.ts',
-  sim: 'tools/sim.ts',
   load: 'packages/cli/src/load.ts',
-  stoa: 'packages/cli/src/stoa.ts',
 }
 
 function fail(message) {

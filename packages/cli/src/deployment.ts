@@ -75,7 +75,10 @@ async function configsOf(shape: Shape): Promise<readonly string[]> {
   if (shape === 'one') return [path.join(root, 'wrangler.toml')]
   const folder = path.join(root, 'workers')
   const entries = await readdir(folder, { withFileTypes: true })
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  // `workers/stoa` is the one Worker that holds them all; its wrangler.toml is the root's.
+  const names = entries
+    .filter((entry) => entry.isDirectory() && entry.name !== 'stoa')
+    .map((entry) => entry.name)
   const sorted = names.toSorted((a, b) => Number(b === 'gateway') - Number(a === 'gateway'))
   return sorted.map((name) => path.join(folder, name, 'wrangler.toml'))
 }

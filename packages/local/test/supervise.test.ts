@@ -46,7 +46,10 @@ async function eventually<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-type Writer = { write(n: number): Promise<unknown>; readAll(): Promise<readonly number[]> }
+type Writer = {
+  readonly write: (n: number) => Promise<unknown>
+  readonly readAll: () => Promise<readonly number[]>
+}
 
 const writers: Record<ServerName, () => Promise<Writer>> = {
   libsql: async () => {
@@ -91,10 +94,10 @@ describe.each(serverNames)('%s, killed with SIGKILL under load', (name) => {
   test('comes back on its port by itself and has lost no acknowledged write', async () => {
     const { write, readAll } = await writers[name]()
     const acknowledged = new Set<number>()
-    let stop = false
+    const stopped = new AbortController()
     let n = 0
     const load = Array.from({ length: 4 }, async () => {
-      while (!stop) {
+      while (!stopped.signal.aborted) {
         const mine = (n += 1)
         const done = await write(mine).then(
           () => true,
@@ -113,7 +116,7 @@ describe.each(serverNames)('%s, killed with SIGKILL under load', (name) => {
       process.kill(pid, 'SIGKILL')
       await expect.poll(() => servers.pid(name), { timeout: 20_000 }).not.toBe(pid)
     }
-    stop = true
+    stopped.abort()
     await Promise.all(load)
 
     const kept = new Set(await eventually(readAll))

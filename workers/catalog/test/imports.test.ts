@@ -110,6 +110,28 @@ describe('POST /v1/imports/products', () => {
     expect(await countOver(eventsOfCategory, category)).toBe(30)
   })
 
+  test('writes the rest when another import has written some of its products meanwhile', async () => {
+    const lines = await newLines(40)
+    const category = lines[0]?.category ?? ''
+    const requestId = crypto.randomUUID()
+    const match = { requestId, contains: 'insert into \\"product\\"' }
+    const later = crypto.randomUUID()
+    // The quick one claims after the slow one, and writes before it.
+    await spoil({ action: 'delay', delayMs: 2_500, times: 2, match })
+    await spoil({ action: 'delay', delayMs: 500, times: 1, match: { requestId: later } })
+
+    const [slow, quick] = await Promise.all([
+      importLines('products', lines, requestId),
+      importLines('products', lines.slice(0, 20), later),
+    ])
+
+    const times = (count: number, outcome: string) => Array.from({ length: count }, () => outcome)
+    expect(outcomeNames(quick)).toEqual(times(20, 'created'))
+    expect(outcomeNames(slow)).toEqual([...times(20, 'exists'), ...times(20, 'created')])
+    expect(await countOver(productsOfCategory, category)).toBe(40)
+    expect(await countOver(eventsOfCategory, category)).toBe(40)
+  })
+
   test.each([
     ['the claims', 'INSERT INTO lookup', 1],
     ['the products', 'insert into \\"product\\"', 1],

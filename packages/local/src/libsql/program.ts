@@ -62,10 +62,14 @@ export async function runQuery(query: Query, scope: Scope, sink: Sink): Promise<
   if (!scope.mayWrite && !isReadOnly(statement)) throw readOnlyError()
   const startMs = performance.now()
   scope.counts.statements += 1
-  if (statement.takesWriteLock && !lock.isFreeFor(connection)) await waitForLock(scope)
+  if (statement.takesWriteLock) {
+    if (!lock.isFreeFor(connection)) await waitForLock(scope)
+    // Taken before it is needed: nobody else may try between the statement and the end of this function.
+    lock.take(connection)
+  }
   try {
     const running = await startQuery(query, scope)
-    const outcome = await drain(running, query, { scope, sink })
+    const outcome = await drain(running, query, sink)
     const counts = outcome.counts
     scope.counts.rowsRead += counts.rowsRead
     scope.counts.rowsWritten += counts.rowsWritten
@@ -78,7 +82,7 @@ export async function runQuery(query: Query, scope: Scope, sink: Sink): Promise<
 async function drain(
   running: Running,
   query: Query,
-  { scope, sink }: { scope: Scope; sink: Sink },
+  sink: Sink,
 ): Promise<Outcome & { readonly counts: RowCounts }> {
   let rows = 0
   let isReading = false
@@ -144,7 +148,6 @@ async function waitForLock(scope: Scope): Promise<void> {
 function settle(statement: Statement, scope: Scope): void {
   const { connection, lock } = scope
   const isOpen = connection.inTransaction
-  if (statement.takesWriteLock && isOpen) lock.take(connection)
   if (statement.kind === 'ddl') connection.changedSchema = true
   if (connection.changedSchema) {
     scope.schemaChanged()

@@ -24,7 +24,7 @@ export type QuickLaneOptions = { readonly openStore: (database: string) => Store
 /** Times a text must have been seen before its plan is worth a look. */
 const timesBeforeProof = 4
 /** Databases kept open here, and texts remembered for each. */
-const maxLanes = 256
+const maxLanes = 400
 const maxTexts = 200
 /** Longer bodies carry more than a key. */
 const maxBodyLength = 4096

@@ -82,7 +82,7 @@ export async function closeThread(thread: Thread): Promise<void> {
   const ended = new Promise((resolve) => thread.worker.once('exit', resolve))
   const late = new Promise((resolve) => setTimeout(resolve, closePatienceMs).unref())
   await Promise.race([ended, late])
-  void thread.worker.terminate()
+  // Not terminated: the addon aborts the process when its thread is stopped in the middle of a query.
   thread.worker.unref()
 }
 

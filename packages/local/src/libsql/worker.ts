@@ -15,7 +15,7 @@ import { newStream } from './stream.ts'
 import type { Cancellation } from './write-lock.ts'
 
 /** Files one thread keeps open; past this the longest unused is closed. */
-const maxOpenStores = 256
+const maxOpenStores = 400
 
 type OpenStore = { readonly store: Store; schemaVersion: number }
 

@@ -66,7 +66,9 @@ export function readEnvelope(source: EnvelopeSource, limits: Limits): Envelope {
   }
 }
 
-type PartialDelivery = Partial<Delivery> & { readonly header: HeaderMap }
+type PartialDelivery = { readonly [K in keyof Delivery]?: Delivery[K] | undefined } & {
+  readonly header: HeaderMap
+}
 
 function readDelivery(headers: FlatHeaders, prefix: string, limits: Limits): PartialDelivery {
   return {

@@ -1,9 +1,12 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 
 import { close, execute, openHarness, pipeline } from './harness.ts'
 import type { Harness } from './harness.ts'
 
 let harness: Harness
+
+// Slow queries take their time on a loaded machine, and the order is what counts.
+vi.setConfig({ testTimeout: 40_000 })
 
 afterEach(() => harness.close())
 

@@ -55,7 +55,7 @@ test('delivers the body untouched with the documented headers', async () => {
 test.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const)('delivers by %s', async (method) => {
   await using lab = await openLab()
 
-  await lab.client.publish({ url: lab.hook, method, body: method === 'GET' ? undefined : 'x' })
+  await lab.client.publish({ url: lab.hook, method, ...(method === 'GET' ? {} : { body: 'x' }) })
   await lab.advance(0)
 
   expect(lab.received.map((one) => one.method)).toEqual([method])

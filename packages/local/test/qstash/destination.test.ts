@@ -76,7 +76,7 @@ describe('publish', () => {
     await lab.raw('POST', `/v2/publish/${lab.hook}/w`, { headers, body: '{}' })
     await lab.advance(0)
 
-    const { headers: got } = lab.received[0] ?? { headers: {} }
+    const got: Record<string, unknown> = lab.received[0]?.headers ?? {}
     expect(got['x-github-event']).toBe('push')
     expect(got['authorization']).toBeUndefined()
   })

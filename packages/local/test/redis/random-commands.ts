@@ -232,18 +232,15 @@ const sortedSets: readonly Arbitrary<Argv>[] = [
     pairsOf(real, member),
   ),
   words('ZADD', key('zset'), maybe(fc.constantFrom('NX', 'XX', 'GT')), 'INCR', real, member),
-  words('ZADD', key('zset'), '0', member),
   words('ZINCRBY', key('zset'), real, member),
   words('ZREM', key('zset'), some(member)),
   words('ZMSCORE', key('zset'), some(member)),
   words(fc.constantFrom('ZSCORE', 'ZRANK', 'ZREVRANK'), key('zset'), member),
   words('ZCARD', key('zset')),
   words('ZCOUNT', key('zset'), limit, limit),
-  words(fc.constantFrom('ZLEXCOUNT', 'ZREMRANGEBYLEX'), key('zset'), lexLimit, lexLimit),
   words(fc.constantFrom('ZRANGE', 'ZREVRANGE'), key('zset'), position, position, scored),
   words('ZRANGE', key('zset'), position, position, 'REV', scored),
   words('ZRANGE', key('zset'), limit, limit, 'BYSCORE', maybe('REV'), windowed, scored),
-  words('ZRANGE', key('zset'), lexLimit, lexLimit, 'BYLEX', maybe('REV'), windowed),
   words('ZRANGESTORE', key('zset'), key('zset'), position, position, maybe('REV')),
   words(
     fc.constantFrom('ZRANGEBYSCORE', 'ZREVRANGEBYSCORE'),
@@ -251,13 +248,6 @@ const sortedSets: readonly Arbitrary<Argv>[] = [
     limit,
     limit,
     scored,
-    windowed,
-  ),
-  words(
-    fc.constantFrom('ZRANGEBYLEX', 'ZREVRANGEBYLEX'),
-    key('zset'),
-    lexLimit,
-    lexLimit,
     windowed,
   ),
   words('ZREMRANGEBYRANK', key('zset'), position, position),
@@ -276,6 +266,16 @@ const sortedSets: readonly Arbitrary<Argv>[] = [
   words('ZDIFF', '2', key('zset'), key('zset'), scored),
   words('ZDIFFSTORE', key('zset'), '2', key('zset'), key('zset')),
   words('ZSCAN', key('zset'), '0'),
+]
+
+/** Members of one score: what a range by member means among several scores Redis leaves open. */
+const lexKey = fc.constantFrom('lex1', 'lex2')
+const lexicographic: readonly Arbitrary<Argv>[] = [
+  words('ZADD', lexKey, '0', member),
+  words('ZADD', lexKey, fc.array(member, { minLength: 1 }).map((all) => all.flatMap((each) => ['0', each]))),
+  words(fc.constantFrom('ZLEXCOUNT', 'ZREMRANGEBYLEX'), lexKey, lexLimit, lexLimit),
+  words('ZRANGE', lexKey, lexLimit, lexLimit, 'BYLEX', maybe('REV'), windowed),
+  words(fc.constantFrom('ZRANGEBYLEX', 'ZREVRANGEBYLEX'), lexKey, lexLimit, lexLimit, windowed),
 ]
 
 const trimming = fc.oneof(
@@ -354,6 +354,7 @@ export const randomCommand: Arbitrary<Argv> = fc.oneof(
   { weight: 3, arbitrary: fc.oneof(...lists) },
   { weight: 3, arbitrary: fc.oneof(...sets) },
   { weight: 5, arbitrary: fc.oneof(...sortedSets) },
+  { weight: 2, arbitrary: fc.oneof(...lexicographic) },
   { weight: 4, arbitrary: fc.oneof(...streams) },
   { weight: 1, arbitrary: fc.oneof(...hyperLogLogs) },
   { weight: 2, arbitrary: fc.oneof(...scripting) },

@@ -46,6 +46,7 @@ async function settle(
   // Whoever made it may still be writing, and nobody may take it over before this request has ended.
   if (isImports && age < claimGraceMs / 2) return { state: 'free', id: holder.owner }
   if (!isImports && age < claimGraceMs) return { state: 'taken' }
+  // The same id again: should its first write still arrive, the two collide instead of making two products.
   const owner = isImports ? holder.owner : product.id
   const moved = await lookup.takeOver({ ...claimOf(product), owner }, holder, call)
   return moved ? { state: 'free', id: owner } : { state: 'taken' }

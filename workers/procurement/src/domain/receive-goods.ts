@@ -49,18 +49,14 @@ async function attempt(
 ): Promise<Answered<Received> | undefined> {
   const { purchaseOrders } = deps
   const { once, purchaseOrder } = arrival
-  const [order, earlier] = await Promise.all([
-    purchaseOrders.get(purchaseOrder, call),
-    purchaseOrders.findReceived(once, purchaseOrder, call),
-  ])
-  if (earlier !== undefined) return { reply: earlier, replayed: true }
+  const order = await purchaseOrders.get(purchaseOrder, call)
   if (order === undefined) throw new PurchaseOrderNotFoundError()
   try {
     return await write(deps, { order, arrival }, call)
   } catch (error) {
     if (error instanceof StaleVersionError) return undefined
     if (!(error instanceof OverReceiptError)) throw error
-    // The order was perhaps read after an earlier try of this very request had got in, and its key before.
+    // What is received already may be what an earlier try of this very request brought.
     const own = await purchaseOrders.findReceived(once, purchaseOrder, call)
     if (own === undefined) throw error
     return { reply: own, replayed: true }

@@ -130,9 +130,12 @@ export const libraries = fengari.lualib
 function restoreDoubles(): void {
   const readNumeral = objects.luaO_str2num
   objects.luaO_str2num = (source, slot) => {
-    const length = readNumeral(source, slot)
-    if (length > 0 && slot.ttisinteger()) slot.setfltvalue(exactInteger(source) ?? slot.value)
-    return length > 0 ? length : readSpecial(source, slot)
+    // 5.1 hands the text to the C library, for which it ends at the first zero byte.
+    const zero = source.indexOf(0)
+    const text = zero < 0 ? source : source.subarray(0, zero)
+    const isRead = readNumeral(text, slot) > 0
+    if (isRead && slot.ttisinteger()) slot.setfltvalue(exactInteger(text) ?? slot.value)
+    return isRead || readSpecial(text, slot) ? source.length + 1 : 0
   }
   objects.luaO_tostring = (state, slot) => {
     slot.setsvalue(interning.luaS_bless(state, luaBytes(formatNumber(slot.value))))
@@ -140,21 +143,19 @@ function restoreDoubles(): void {
 }
 
 /** The value of a hexadecimal numeral, which fengari has cut to 32 bits. */
-function exactInteger(source: Uint8Array): number | undefined {
-  const [text = ''] = bytesOfBuffer(source).split('\0')
-  const match = /^\s*(-?)\+?(0x[\da-f]+)\s*$/i.exec(text)
+function exactInteger(text: Uint8Array): number | undefined {
+  const match = /^\s*(-?)\+?(0x[\da-f]+)\s*$/i.exec(bytesOfBuffer(text))
   if (!match) return undefined
   return match[1] === '-' ? -Number(match[2]) : Number(match[2])
 }
 
-/** `nan` and `inf`, which the C library of 5.1 reads as numbers. Answers the length with the final zero, or 0. */
-function readSpecial(source: Uint8Array, slot: NumberSlot): number {
-  const [text = ''] = bytesOfBuffer(source).split('\0')
-  const match = /^\s*([+-]?)(nan|inf(?:inity)?)\s*$/i.exec(text)
-  if (!match) return 0
+/** Reads `nan` and `inf`, which are numbers to the C library. */
+function readSpecial(text: Uint8Array, slot: NumberSlot): boolean {
+  const match = /^\s*([+-]?)(nan|inf(?:inity)?)\s*$/i.exec(bytesOfBuffer(text))
+  if (!match) return false
   const size = match[2]?.toLowerCase() === 'nan' ? NaN : Infinity
   slot.setfltvalue(match[1] === '-' ? -size : size)
-  return text.length + 1
+  return true
 }
 
 restoreDoubles()

@@ -3,7 +3,7 @@ import { ReplyError } from '../reply.ts'
 import { option, word } from './command.ts'
 import { syntaxError } from './errors.ts'
 import { index } from './numbers.ts'
-import { idOf, positionOf, type Stream, type StreamId } from './stream.ts'
+import { compareIds, idOf, positionOf, type Stream, type StreamId } from './stream.ts'
 
 /** `MAXLEN | MINID [= | ~] threshold [LIMIT n]`, and how many words it took. */
 export type Trimming = {
@@ -48,8 +48,7 @@ function lengthOf(text: string): number {
 
 /** Removes what the trimming says and returns how many entries went. */
 export function trimmed(stream: Stream, trimming: Trimming): number {
-  const excess = excessOf(stream, trimming)
-  const wanted = trimming.approximate ? wholeNodes(stream, excess, trimming.limit) : excess
+  const wanted = trimming.approximate ? wholeNodes(stream, trimming) : excessOf(stream, trimming)
   stream.entries.splice(0, wanted)
   return wanted
 }
@@ -60,15 +59,20 @@ function excessOf(stream: Stream, { threshold }: Trimming): number {
     : positionOf(stream, threshold.least)
 }
 
-/** The entries of the oldest nodes that lie wholly within the excess; a limit of 0 is none. */
-function wholeNodes({ entries }: Stream, excess: number, limit: number): number {
-  const bound = limit === 0 ? excess : Math.min(excess, limit)
+/** The entries of the oldest nodes that lie wholly beyond the threshold; a limit of 0 is none. */
+function wholeNodes({ entries }: Stream, { threshold, limit }: Trimming): number {
+  const bound = limit === 0 ? Infinity : limit
   let removed = 0
   for (;;) {
     const node = entries[removed]?.node
     let end = removed
     while (end < entries.length && entries[end]?.node === node) end++
-    if (end > bound || end === removed) return removed
+    if (!node || end > bound) return removed
+    const isBeyond =
+      threshold.kind === 'length'
+        ? entries.length - end >= threshold.most
+        : compareIds(node.last, threshold.least) < 0
+    if (!isBeyond) return removed
     removed = end
   }
 }

@@ -2,11 +2,15 @@ import type { Bytes } from '../bytes.ts'
 import { ReplyError } from '../reply.ts'
 
 export type StreamId = { readonly ms: bigint; readonly seq: bigint }
+/**
+ * The node of Redis' tree that would hold an entry: approximate trimming removes whole nodes. Its last id and its
+ * size count deleted entries too.
+ */
+export type StreamNode = { last: StreamId; taken: number }
 export type StreamEntry = {
   readonly id: StreamId
   readonly fields: readonly Bytes[]
-  /** The node of Redis' tree that would hold the entry: approximate trimming removes whole nodes. */
-  readonly node: number
+  readonly node: StreamNode
 }
 
 /**
@@ -18,9 +22,6 @@ export type Stream = {
   last: StreamId
   maxDeleted: StreamId
   added: number
-  /** The node that new entries go to, and how many it has been given. */
-  node: number
-  inNode: number
 }
 
 export const maxPart = 2n ** 64n - 1n
@@ -28,26 +29,31 @@ export const firstId: StreamId = { ms: 0n, seq: 0n }
 export const lastId: StreamId = { ms: maxPart, seq: maxPart }
 
 export function emptyStream(): Stream {
-  return { entries: [], last: firstId, maxDeleted: firstId, added: 0, node: 0, inNode: 0 }
+  return { entries: [], last: firstId, maxDeleted: firstId, added: 0 }
 }
 
 /** stream-node-max-entries. Redis also begins a node after 4096 bytes, which is not modelled. */
 const nodeEntries = 100
 
 export function append(stream: Stream, id: StreamId, fields: readonly Bytes[]): void {
-  const isOpen = stream.entries.at(-1)?.node === stream.node && stream.inNode < nodeEntries
-  if (!isOpen) {
-    stream.node++
-    stream.inNode = 0
-  }
-  stream.inNode++
-  stream.entries.push({ id, fields, node: stream.node })
+  const tail = stream.entries.at(-1)?.node
+  const node = tail && tail.taken < nodeEntries ? tail : { last: id, taken: 0 }
+  node.last = id
+  node.taken++
+  stream.entries.push({ id, fields, node })
   stream.last = id
   stream.added++
 }
 
 export function copyStream(stream: Stream): Stream {
-  return { ...stream, entries: [...stream.entries] }
+  const nodes = new Map<StreamNode, StreamNode>()
+  const copied = (node: StreamNode) => {
+    const found = nodes.get(node) ?? { ...node }
+    nodes.set(node, found)
+    return found
+  }
+  const entries = stream.entries.map((entry) => ({ ...entry, node: copied(entry.node) }))
+  return { ...stream, entries }
 }
 
 export function idText({ ms, seq }: StreamId): Bytes {

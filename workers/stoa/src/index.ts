@@ -1,5 +1,4 @@
-import type { Service as ServiceName } from '@stoa/contracts'
-import type { Links } from '@stoa/contracts'
+import type { Links, Service as ServiceName } from '@stoa/contracts'
 import { createGateway } from '@stoa/gateway/app'
 import type { Service } from '@stoa/http'
 import { waitUntil } from 'cloudflare:workers'
@@ -7,7 +6,7 @@ import { waitUntil } from 'cloudflare:workers'
 type Create = (env: unknown, links: Links) => Service
 
 /** Each service is loaded on its first use, so that the start stays short. */
-const load: Partial<Record<ServiceName, () => Promise<Create>>> = {
+const load: Readonly<Record<ServiceName, () => Promise<Create>>> = {
   users: async () => (await import('@stoa/users/app')).createUsers,
   catalog: async () => (await import('@stoa/catalog/app')).createCatalog,
   stats: async () => (await import('@stoa/stats/app')).createStats,
@@ -28,8 +27,7 @@ function linksOf(env: unknown): Links {
     fetcher: (name) => async (request) => {
       let service = started.get(name)
       if (service === undefined) {
-        const create = await load[name]?.()
-        if (create === undefined) throw new Error(`Cannot reach ${name}: it is not built yet`)
+        const create = await load[name]()
         service = create(env, links)
         started.set(name, service)
       }

@@ -9,7 +9,6 @@ import { createServer } from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { type Deployment, deploy, localProvider, provision } from '@stoa/cli'
 import {
   devTokens,
   InvalidConfigError,
@@ -20,6 +19,10 @@ import {
   supervise,
   type Supervised,
 } from '@stoa/local'
+
+import { demoLogin, demoToken, hasDemoData, loadDemoData } from './demo-data.ts'
+import { deploy, type Deployment } from './deployment.ts'
+import { localProvider, provision } from './provision.ts'
 
 const usage = `Usage: npm start [-- options]
   --fresh               begin with no data
@@ -130,7 +133,11 @@ function startCron(deployment: Deployment): () => void {
   return () => clearInterval(timer)
 }
 
-type Running = { readonly deployment: Deployment; readonly close: () => Promise<void> }
+type Running = {
+  readonly deployment: Deployment
+  readonly secrets: Secrets
+  readonly close: () => Promise<void>
+}
 
 async function start(settings: Settings, servers: Supervised): Promise<Running> {
   const secrets = await secretsIn(settings.local.dataDir)
@@ -157,11 +164,13 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
       OPERATOR_TOKEN: secrets.operator,
       IMPORT_TOKEN: secrets.importer,
       STOA_SECRET: secrets.secret,
+      ALLOW_LOOPBACK_WEBHOOKS: 'true',
     },
   })
   const stopCron = startCron(deployment)
   return {
     deployment,
+    secrets,
     close: async () => {
       stopCron()
       await deployment.close()
@@ -169,14 +178,29 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
   }
 }
 
-function greet({ url }: Deployment, settings: Settings): void {
+async function greet({ deployment, secrets }: Running, settings: Settings): Promise<void> {
+  const { url } = deployment
+  const { dataDir } = settings.local
+  const deployed = { url, importToken: secrets.importer }
+  if (!hasDemoData(dataDir)) {
+    await loadDemoData(deployed, {
+      dataDir,
+      progress: (phase) => console.log(`Demo data: ${phase}`),
+    })
+  }
+  const token = await demoToken(deployed)
   console.log(`
-Stoa is up at ${url}; its data is in ${path.resolve(settings.local.dataDir)}.
+Stoa is up at ${url}; its data is in ${path.resolve(dataDir)}.
+
+  You are:         ${demoLogin.handle}, password ${demoLogin.password}
+  Operator token:  ${secrets.operator}
+  Import token:    ${secrets.importer}
 
   curl ${url}/health
-  curl ${url}/openapi.json
+  curl ${url}/v1/timelines/home -H 'authorization: Bearer ${token}'
+  curl ${url}/v1/categories/demo-audio/products
 
-Ctrl-C ends it; npm start -- --fresh begins anew.`)
+Every route: ${url}/openapi.json. Ctrl-C ends it; npm start -- --fresh begins anew.`)
 }
 
 async function main(): Promise<number> {
@@ -198,7 +222,7 @@ async function main(): Promise<number> {
       console.error(`${name} ended (${why}); it is started again`)
     })
     running = await Promise.race([start(settings, servers), ended.then(() => undefined)])
-    if (running !== undefined) greet(running.deployment, settings)
+    if (running !== undefined) await Promise.race([greet(running, settings), ended])
     await ended
     return 0
   } catch (error) {
