@@ -67,7 +67,7 @@ export type Bench = Fleet & {
 /** Two databases with one table of business, and everything of the package over them. */
 export async function openBench(): Promise<Bench> {
   const marks = createMarks(clock)
-  const fleet = await openFleet(marks.take)
+  const fleet = await openFleet((shard) => marks.take(shard))
   for (const database of [fleet.a, fleet.b]) {
     await database.run(
       'CREATE TABLE thing (id TEXT PRIMARY KEY, version INTEGER NOT NULL CHECK (version < 100))',

@@ -208,12 +208,10 @@ describe('the inbox', () => {
             [bench.a, bench.b].map((each) => each.run('UPDATE thing SET version = 1')),
           )
           const effects = targets.map((target) => raising(things[target] ?? ''))
+          const pick = () => picks.next().value as number
           for (const fault of faults) {
-            const size = 1 + (picks.next().value ?? 0)
-            const batch = Array.from(
-              { length: size },
-              () => effects[(picks.next().value ?? 0) % effects.length],
-            )
+            const size = 1 + pick()
+            const batch = Array.from({ length: size }, () => effects[pick() % effects.length])
             if (fault !== 'none') for (const each of [bench.a, bench.b]) each.spoil(fault)
             await apply(...batch.filter((effect) => effect !== undefined)).catch(() => undefined)
           }

@@ -39,6 +39,8 @@ export type Database = SqlShard & {
   /** Batches that were sent, the spoilt ones too. */
   sent: (readonly Statement[])[]
   spoil(this: void, ...next: Spoilt[]): void
+  /** Runs before each batch: what happens elsewhere in the meantime. */
+  before: (this: void) => Promise<void>
   run(this: void, sql: string, ...args: SqlValue[]): Promise<readonly (readonly SqlValue[])[]>
   close(this: void): void
 }
@@ -74,7 +76,9 @@ export async function openDatabase(name: string): Promise<Database> {
     name,
     sent,
     spoil: (...spoilt) => next.push(...spoilt),
+    before: async () => undefined,
     batch: async (statements, mode, call) => {
+      await database.before()
       call.signal.throwIfAborted()
       sent.push(statements)
       const spoilt = next.shift()

@@ -9,8 +9,8 @@ const cheapBeforeBracket = new Set(
     'ABS COALESCE COUNT IFNULL IIF JSON JSON_ARRAY JSON_EXTRACT JSON_OBJECT LENGTH LOWER MAX MIN NULLIF SUM TYPEOF UPPER'
   ).split(' '),
 )
-/** Operators whose cost no plan shows. */
-const costly = /^(?:LIKE|GLOB|MATCH|REGEXP|OVER|WINDOW)$/i
+/** Operators whose cost no plan shows; IS finds every NULL, of which even a unique key may hold many. */
+const costly = /^(?:LIKE|GLOB|MATCH|REGEXP|OVER|WINDOW|IS|ISNULL)$/i
 
 /**
  * Whether a statement reads at most one row of each table it names, so that it cannot be slow, whatever its arguments
@@ -28,6 +28,8 @@ export function isProvenQuick(statement: Statement, connection: Connection): boo
 function isPlain(sql: string): boolean {
   const tokens = [...tokensOf(sql)]
   if (!isWord(tokens[0], 'SELECT')) return false
+  // Two lists would multiply.
+  if (tokens.filter((token) => isWord(token, 'IN')).length > 1) return false
   return tokens.every((token, i) => {
     if (token.kind === 'word') return !costly.test(token.text)
     if (token.text !== '(') return true

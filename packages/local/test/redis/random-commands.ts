@@ -272,7 +272,11 @@ const sortedSets: readonly Arbitrary<Argv>[] = [
 const lexKey = fc.constantFrom('lex1', 'lex2')
 const lexicographic: readonly Arbitrary<Argv>[] = [
   words('ZADD', lexKey, '0', member),
-  words('ZADD', lexKey, fc.array(member, { minLength: 1 }).map((all) => all.flatMap((each) => ['0', each]))),
+  words(
+    'ZADD',
+    lexKey,
+    fc.array(member, { minLength: 1 }).map((all) => all.flatMap((each) => ['0', each])),
+  ),
   words(fc.constantFrom('ZLEXCOUNT', 'ZREMRANGEBYLEX'), lexKey, lexLimit, lexLimit),
   words('ZRANGE', lexKey, lexLimit, lexLimit, 'BYLEX', maybe('REV'), windowed),
   words(fc.constantFrom('ZRANGEBYLEX', 'ZREVRANGEBYLEX'), lexKey, lexLimit, lexLimit, windowed),

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+
+import { gateway } from '../src/gateway.ts'
+import { consumers, consumersOf, events, isEventType, type Route, services } from '../src/index.ts'
+
+const all: readonly (readonly [string, Route])[] = Object.entries({ ...services, gateway }).flatMap(
+  ([service, routes]) => Object.values<Route>(routes).map((route) => [service, route] as const),
+)
+
+const isParameter = (part: string) => part.startsWith('{')
+
+/** Whether one request could be meant for both. */
+function collide(one: Route, other: Route): boolean {
+  if (one.method !== other.method) return false
+  const [left, right] = [one.path.split('/'), other.path.split('/')]
+  return (
+    left.length === right.length &&
+    left.every((part, index) => {
+      const its = right[index] ?? ''
+      return part === its || isParameter(part) || isParameter(its)
+    })
+  )
+}
+
+describe('the routes', () => {
+  test('never collide, over all services', () => {
+    const collisions = all.flatMap(([service, route], index) =>
+      all
+        .slice(index + 1)
+        .filter(([, other]) => collide(route, other))
+        .map(([elsewhere, other]) => `${service}.${route.id} and ${elsewhere}.${other.id}`),
+    )
+
+    expect(collisions).toEqual([])
+  })
+
+  test('have names of their own, over all services', () => {
+    const names = all.map(([, route]) => route.id)
+
+    expect(names).toEqual([...new Set(names)])
+  })
+
+  test('are called by their own names', () => {
+    for (const routes of Object.values({ ...services, gateway })) {
+      for (const [name, route] of Object.entries<Route>(routes)) expect(route.id).toBe(name)
+    }
+  })
+
+  test.each(all)('%s: %o says all that its server and its clients need', (_service, route) => {
+    const named = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+
+    expect(route.path).toMatch(/^(?:\/health|\/v1(?:\/[a-z-]+|\/\{\w+\})+)$/)
+    expect(Object.keys(route.params?.shape ?? {})).toEqual(named)
+    expect(route.reply === undefined).toBe(route.status === 204)
+    expect(route.method === 'get' && route.body !== undefined).toBe(false)
+    expect(route.summary).not.toMatch(/\.$/)
+    // A key protects what is created; a service that creates names it 201.
+    if (route.idempotent === true) expect([route.method, route.status]).toEqual(['post', 201])
+  })
+
+  test('never let a typed id that is another type’s through', () => {
+    const id = '0'.repeat(20)
+    for (const [, { params }] of all) {
+      for (const [name, schema] of Object.entries<z.ZodType>(params?.shape ?? {})) {
+        if (schema.safeParse(`usr_${id}`).success) expect(['member', 'subject']).toContain(name)
+        if (name !== 'handle')
+          expect(schema.safeParse(`usr_${id.toLowerCase()}x`).success).toBe(false)
+        expect(schema.safeParse('..').success && name !== 'token').toBe(false)
+      }
+    }
+  })
+})
+
+describe('the events', () => {
+  test('all have somebody who is told, and is a consumer', () => {
+    for (const [type, { consumers: told }] of Object.entries(events)) {
+      expect(told.length, type).toBeGreaterThan(0)
+      expect(new Set(told).size).toBe(told.length)
+      for (const consumer of told) expect(consumers).toContain(consumer)
+    }
+  })
+
+  test('tell every consumer something', () => {
+    const told = new Set(
+      Object.values(events).flatMap((each) => each.consumers as readonly string[]),
+    )
+
+    expect([...told].toSorted()).toEqual(consumers.toSorted())
+  })
+
+  test('are named by what they happened to, and what happened', () => {
+    for (const type of Object.keys(events)) expect(type).toMatch(/^[a-z]+\.[a-z_]+$/)
+  })
+
+  test.each(['', 'order', 'order.unheard', '__proto__', 'constructor', 'toString'])(
+    'know nothing of %j',
+    (type) => {
+      expect(isEventType(type)).toBe(false)
+      expect(consumersOf(type)).toEqual([])
+    },
+  )
+})
