@@ -4,4 +4,6 @@ declare module 'cloudflare:workers' {
   export function waitUntil(promise: Promise<unknown>): void
   /** The Worker itself, as its own caller: how a test inside the runtime reaches it. */
   export const exports: { readonly default: { fetch(request: Request): Promise<Response> } }
+  /** The bindings of the Worker. */
+  export const env: unknown
 }

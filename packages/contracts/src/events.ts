@@ -1,12 +1,14 @@
 import { z } from 'zod'
 
-import { currency, minorUnits, quantity } from './fields.ts'
+import { currency, minorUnits } from './fields.ts'
 import type { Consumer } from './services.ts'
 
 /** An id as tables keep it; events never leave the system, so they carry no typed ids. */
 const id = z.string().regex(/^[0-9A-F][0-9A-HJKMNP-TV-Z]{19}$/)
 const at = z.int().min(0)
-const line = z.object({ product: id, quantity })
+/** What several lines of a product come to may be more than one line may hold. */
+const units = z.int().min(1)
+const line = z.object({ product: id, quantity: units })
 
 /**
  * Every event there is: what it says, and who is told. Additive only: a field may be added as optional, never changed;
@@ -51,11 +53,11 @@ export const events = {
     consumers: ['warehouse'],
   },
   'stock.reserved': {
-    data: z.object({ order: id, product: id, quantity }),
+    data: z.object({ order: id, product: id, quantity: units }),
     consumers: ['orders'],
   },
   'stock.refused': {
-    data: z.object({ order: id, product: id, quantity }),
+    data: z.object({ order: id, product: id, quantity: units }),
     consumers: ['orders'],
   },
   'order.confirmed': {

@@ -6,7 +6,13 @@ import type { z } from 'zod'
 import { bodyBytesMaxDefault, parseJson, readBytes, requireJson } from './body.ts'
 import { HttpFault, type Pointed } from './http-fault.ts'
 import { fingerprintOf, idempotencyKeyOf, type Once } from './once.ts'
-import { type Authenticate, type Principal, principalOf, type Tokens } from './principal.ts'
+import {
+  type Authenticate,
+  bearerOf,
+  type Principal,
+  principalOf,
+  type Tokens,
+} from './principal.ts'
 import { problemResponse } from './problem.ts'
 
 /** The longest a request may take when its caller gives no deadline. */
@@ -125,10 +131,12 @@ async function answer(
   options: ServiceOptions,
 ): Promise<Response> {
   const call = callOf(request)
-  const key = route.idempotent === true ? idempotencyKeyOf(request) : undefined
   const principal = principalOf(request, route.access, { ...options, call })
   // It is awaited below whatever the handler does; until then its failure must not count as unhandled.
   principal.catch(() => undefined)
+  // Who shows no token is not told what else is wrong with the request.
+  if (bearerOf(request) === undefined) await principal
+  const key = route.idempotent === true ? idempotencyKeyOf(request) : undefined
   const { input, bytes } = await inputOf(request, route, params)
   let replayed = false
   const context: Context = {

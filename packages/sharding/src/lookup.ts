@@ -197,9 +197,13 @@ export async function claimAll(
   const owner = adopted?.holder.owner ?? mine
   const taken: Claim[] = []
   for (const { claim, holder } of pairs) {
-    if (holder.owner === owner) continue
-    const expired = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs
-    const free = holder.owner === mine || (expired && !(await exists(holder.owner)))
+    const isPending = holder.state === 'pending'
+    // An adopted claim that is old could be taken over while we still write: taken anew, its grace begins again.
+    const isOld = isPending && holder.claimedAt <= now - claimGraceMs / 2
+    if (holder.owner === owner && !isOld) continue
+    const expired = isPending && holder.claimedAt <= now - claimGraceMs
+    const isOurs = holder.owner === mine || holder.owner === owner
+    const free = isOurs || (expired && !(await exists(holder.owner)))
     if (free && (await index.takeOver({ ...claim, owner }, holder, call))) {
       taken.push({ ...claim, owner })
       continue

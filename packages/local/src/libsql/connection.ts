@@ -19,7 +19,7 @@ export type Prepared = {
 /** Moves with every change of the schema: what was prepared before may have other columns now. */
 export type SchemaClock = { version: number }
 
-export type Column = { readonly name: string; readonly type: string | null }
+type Column = { readonly name: string; readonly type: string | null }
 
 /** One statement on its way: its rows are pulled, and only then is its outcome known. */
 export type Running = {

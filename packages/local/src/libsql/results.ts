@@ -5,7 +5,7 @@ import type { RowCounts, Sink } from './program.ts'
 import { encodeRow } from './values.ts'
 
 /** The largest answer to one HTTP request, in characters of JSON: sqld's default of 10 MB. */
-export const maxResponseLength = 10_000_000
+const maxResponseLength = 10_000_000
 
 /** What is left of the size an answer may have. */
 export class Budget {

@@ -19,7 +19,7 @@ const databaseRoutes: Readonly<Record<string, DatabaseRoute>> = {
 }
 
 /** Pages that say who answers; the same for every database. */
-export const pages: Readonly<Record<string, string>> = {
+const pages: Readonly<Record<string, string>> = {
   '/health': '',
   '/version': 'stoa-local libsql 0.5.29\n',
   '/v1': 'This is sqld HTTP API v1',

@@ -4,7 +4,7 @@ import { isWord, nameOf, piecesOf } from './tokens.ts'
 import type { Piece, Token } from './tokens.ts'
 
 /** What sqld tells apart: who may run it, and what it needs. */
-export type StatementKind = 'begin' | 'end' | 'savepoint' | 'release' | 'read' | 'write' | 'ddl'
+type StatementKind = 'begin' | 'end' | 'savepoint' | 'release' | 'read' | 'write' | 'ddl'
 
 /** One SQL statement, understood as far as the server must: not a parse tree. */
 export type Statement = {

@@ -6,14 +6,7 @@ export type Token = {
   readonly end: number
 }
 
-export type TokenKind =
-  | 'word'
-  | 'quoted'
-  | 'string'
-  | 'number'
-  | 'parameter'
-  | 'punctuation'
-  | 'bad'
+type TokenKind = 'word' | 'quoted' | 'string' | 'number' | 'parameter' | 'punctuation' | 'bad'
 
 const tokenPattern = new RegExp(
   [

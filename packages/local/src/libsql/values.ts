@@ -49,7 +49,7 @@ function decodeBlob(text: unknown): Uint8Array {
 }
 
 /** The JSON text of a value as Hrana writes it: integers as decimal strings, blobs as base64 without padding. */
-export function encodeValue(value: unknown): string {
+function encodeValue(value: unknown): string {
   if (typeof value === 'string') return `{"type":"text","value":${JSON.stringify(value)}}`
   if (typeof value === 'bigint') return `{"type":"integer","value":"${value}"}`
   if (typeof value === 'number') return `{"type":"float","value":${encodeFloat(value)}}`

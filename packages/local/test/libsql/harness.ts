@@ -126,7 +126,7 @@ export type Result = {
 
 export type WireError = { readonly message: string; readonly code: string }
 
-export type StmtResult = {
+type StmtResult = {
   readonly cols: readonly { readonly name: string; readonly decltype: string | null }[]
   readonly rows: readonly (readonly unknown[])[]
   readonly affected_row_count: number
@@ -137,7 +137,7 @@ export type StmtResult = {
   readonly query_duration_ms: number
 }
 
-export type BatchResult = {
+type BatchResult = {
   readonly step_results: readonly (StmtResult | null)[]
   readonly step_errors: readonly (WireError | null)[]
 }

@@ -1,8 +1,8 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { credential, member as members } from '@stoa/data/users'
-import { type Call, slotOfId, SqlConstraintError } from '@stoa/kernel'
-import { type Claim, claimAll, type LookupIndex } from '@stoa/sharding'
+import { type Call, prefixOf, slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { type Claim, claimAll, inWaves, type LookupIndex } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
 
 import { HandleTakenError, type Member } from '../domain/member.ts'
@@ -115,48 +115,91 @@ export function memberStore(store: Store): MemberStore {
   }
 }
 
+/** How often a group is written again when another import wrote a part of it meanwhile. */
+const importTriesMax = 5
+
+type Imported = Parameters<ImportStore['writeAll']>[0][number]
+
+const slotOfImported = ({ member }: Imported): number => slotOfId(member.id)
+
+/** Those whose members are not there yet, each id once. */
+async function notThere(
+  { router }: KeyspaceAccess,
+  imported: readonly Imported[],
+  call: Call,
+): Promise<readonly Imported[]> {
+  const known = await router.readMany(
+    imported.map((each) => ({
+      slot: slotOfImported(each),
+      statement: statement(
+        db.select({ id: members.id }).from(members).where(eq(members.id, each.member.id)).limit(1),
+      ),
+    })),
+    call,
+  )
+  const fresh = imported.filter((_each, index) => known[index]?.rows.length === 0)
+  return [...new Map(fresh.map((each) => [each.member.id, each])).values()]
+}
+
+/** Writes a group of one shard; answers the ids that this very write made. */
+async function writeGroup(
+  access: KeyspaceAccess,
+  group: readonly Imported[],
+  call: Call,
+): Promise<readonly string[]> {
+  let open = group
+  for (let tries = 1; open.length > 0; tries += 1) {
+    try {
+      const work = {
+        slots: open.map(slotOfImported),
+        statements: open.map(({ member }) => statement(insertMember(member))),
+        events: open.map(({ event }) => event),
+      }
+      await access.committer.commit(work, call)
+      return open.map(({ member }) => member.id)
+    } catch (error) {
+      // Another import of the same lines was faster with some of them.
+      if (!(error instanceof SqlConstraintError) || tries === importTriesMax) throw error
+      open = await notThere(access, open, call)
+    }
+  }
+  return []
+}
+
 export function importStore(store: Store): ImportStore {
   const { access, lookup, defer } = store
   return {
     claimAll: async (proposed, call) => {
-      const claims = proposed.map(claimsOf)
-      const holders = await lookup.claim(claims.flat(), call)
+      const holders = await lookup.claim(proposed.flatMap(claimsOf), call)
       const results: Claimed[] = []
       for (const [index, member] of proposed.entries()) {
         const pair = [holders[index * 2], holders[index * 2 + 1]]
-        const isOurs = pair.every((holder) => holder?.owner === member.id)
-        results.push(isOurs ? { owner: member.id } : await claim(store, member, call))
+        const [owner] = pair.map((holder) => holder?.owner)
+        // The e-mail decides the place, so an owner in the same place is this very line, imported before.
+        const isOurs =
+          owner !== undefined &&
+          prefixOf(owner) === prefixOf(member.id) &&
+          pair.every((holder) => holder?.owner === owner) &&
+          (owner === member.id || pair.every((holder) => holder?.state === 'confirmed'))
+        results.push(isOurs ? { owner } : await claim(store, member, call))
       }
       return results
     },
     writeAll: async (imported, call) => {
-      const slotOf = ({ member }: (typeof imported)[number]) => slotOfId(member.id)
-      const known = await access.router.readMany(
-        imported.map((each) => ({
-          slot: slotOf(each),
-          statement: statement(
-            db
-              .select({ id: members.id })
-              .from(members)
-              .where(eq(members.id, each.member.id))
-              .limit(1),
-          ),
-        })),
+      const created = new Set<string>()
+      const groups = await access.router.groups(
+        await notThere(access, imported, call),
+        slotOfImported,
         call,
       )
-      const fresh = imported.filter((_each, index) => known[index]?.rows.length === 0)
-      const distinct = [...new Map(fresh.map((each) => [each.member.id, each])).values()]
-      for (const group of await access.router.groups(distinct, slotOf, call)) {
-        const work = {
-          slots: group.map(slotOf),
-          statements: group.map(({ member }) => statement(insertMember(member))),
-          events: group.map(({ event }) => event),
-        }
-        await access.committer.commit(work, call)
-      }
-      const claims = distinct.flatMap(({ member }) => claimsOf(member))
+      await inWaves(groups, async (group) => {
+        for (const id of await writeGroup(access, group, call)) created.add(id)
+      })
+      const claims = imported
+        .filter(({ member }) => created.has(member.id))
+        .flatMap(({ member }) => claimsOf(member))
       defer(lookup.confirm(claims, call).catch(() => undefined))
-      return imported.map((each) => fresh.includes(each))
+      return imported.map(({ member }) => created.has(member.id))
     },
   }
 }
