@@ -21,13 +21,12 @@ function chunked(...chunks: readonly string[]) {
   return { state, body }
 }
 
-function request(body: BodyInit | undefined, headers: Record<string, string> = {}): Request {
-  return new Request('http://x/', {
-    method: 'POST',
-    headers,
-    ...(body === undefined ? {} : { body }),
-    duplex: 'half',
-  } as RequestInit)
+function request(
+  body: string | ReadableStream<Uint8Array> | undefined,
+  headers: Record<string, string> = {},
+): Request {
+  const content = body === undefined ? {} : { body }
+  return new Request('http://x/', { method: 'POST', headers, ...content, duplex: 'half' })
 }
 
 describe('readBytes', () => {

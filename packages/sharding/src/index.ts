@@ -26,6 +26,7 @@ export {
 export {
   type Claim,
   claimAll,
+  ClaimContendedError,
   claimGraceMs,
   createLookup,
   type Holder,

@@ -1,6 +1,7 @@
 import {
   type Call,
   type Clock,
+  Fault,
   prefixOf,
   type Rows,
   slotOfText,
@@ -171,46 +172,77 @@ export type ClaimJob = {
   readonly now: number
 }
 
+/** How often claims that others move meanwhile are read again. */
+const claimTriesMax = 8
+
+/** Others kept moving the claims of this very request; the same request will find them settled. */
+export class ClaimContendedError extends Fault {
+  override readonly name = 'ClaimContendedError'
+  override readonly code = 'claim_contended'
+  override readonly kind = 'aborted'
+  override readonly retryable = true
+
+  constructor() {
+    super('Cannot claim now: the same request is being made several times at once')
+  }
+}
+
 /**
  * Claims texts for a new thing, all or none.
  *
- * A claim that an earlier try of the same request made is adopted: its id begins like ours, because both come from the
- * same key, and the answer is the id to go on with. A pending claim of another, past its grace and without its main
- * row, is taken over.
+ * Claims that other tries of the same request made are adopted: their ids begin like ours, because all come from the
+ * same key, and of several the smallest is the id that every try goes on with. A pending claim of another request,
+ * past its grace and without its main row, is taken over.
  *
  * @returns the id to create, or the kind that is taken.
+ * @throws ClaimContendedError when other tries moved the claims again and again.
  */
 export async function claimAll(
   index: LookupIndex,
-  { claims, exists, now }: ClaimJob,
+  job: ClaimJob,
   call: Call,
 ): Promise<{ readonly owner: string } | { readonly taken: string }> {
+  for (let tries = 0; tries < claimTriesMax; tries += 1) {
+    const outcome = await claimOnce(index, job, call)
+    if (outcome !== undefined) return outcome
+  }
+  throw new ClaimContendedError()
+}
+
+type Held = { readonly claim: Claim; readonly holder: Holder }
+
+/** One try; `undefined` when a claim moved between reading and taking it. */
+async function claimOnce(
+  index: LookupIndex,
+  { claims, exists, now }: ClaimJob,
+  call: Call,
+): Promise<{ readonly owner: string } | { readonly taken: string } | undefined> {
   const holders = await index.claim(claims, call)
   const mine = claims[0].owner
-  const pairs = claims.flatMap((claim, position) => {
+  const pairs = claims.flatMap((claim, position): Held[] => {
     const holder = holders[position]
     return holder === undefined ? [] : [{ claim, holder }]
   })
-  const adopted = pairs.find(
-    ({ holder }) => holder.owner !== mine && prefixOf(holder.owner) === prefixOf(mine),
-  )
-  const owner = adopted?.holder.owner ?? mine
-  const taken: Claim[] = []
-  for (const { claim, holder } of pairs) {
-    const isPending = holder.state === 'pending'
-    // An adopted claim that is old could be taken over while we still write: taken anew, its grace begins again.
-    const isOld = isPending && holder.claimedAt <= now - claimGraceMs / 2
-    if (holder.owner === owner && !isOld) continue
-    const expired = isPending && holder.claimedAt <= now - claimGraceMs
-    const isOurs = holder.owner === mine || holder.owner === owner
-    const free = isOurs || (expired && !(await exists(holder.owner)))
-    if (free && (await index.takeOver({ ...claim, owner }, holder, call))) {
-      taken.push({ ...claim, owner })
-      continue
-    }
+  const isOurs = ({ holder }: Held) => prefixOf(holder.owner) === prefixOf(mine)
+  const strange = pairs.filter((pair) => !isOurs(pair))
+  for (const { claim, holder } of strange) {
+    const expired = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs
+    if (expired && !(await exists(holder.owner))) continue
     // Never what was adopted: the earlier try may have written its main row, and would lose its text to the next comer.
-    await index.release([...claims, ...taken], call)
+    await index.release(claims, call)
     return { taken: claim.kind }
+  }
+  const owner =
+    pairs
+      .filter(isOurs)
+      .map(({ holder }) => holder.owner)
+      .toSorted()
+      .at(0) ?? mine
+  for (const { claim, holder } of pairs) {
+    // An adopted claim that is old could be taken over while we still write: taken anew, its grace begins again.
+    const isOld = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs / 2
+    if (holder.owner === owner && !isOld) continue
+    if (!(await index.takeOver({ ...claim, owner }, holder, call))) return undefined
   }
   return { owner }
 }

@@ -91,18 +91,44 @@ describe('claimAll', () => {
     expect(await claim(ids.root('the same key'), 'ada')).toEqual({ owner: earlier })
   })
 
-  test('never gives back what an earlier try holds, though it is not confirmed', async () => {
+  test.each([0, claimGraceMs])(
+    'never gives back what an earlier try holds, though it is not confirmed (after %i ms)',
+    async (ms) => {
+      const earlier = ids.root('the same key')
+      const other = ids.root('another')
+      await claim(earlier, 'ada')
+      await claim(other, 'taken')
+      things.add(earlier)
+      things.add(other)
+      clock.advance(ms)
+
+      expect(await claim(ids.root('the same key'), 'ada', 'taken')).toEqual({ taken: 'handle' })
+
+      expect(await holderOf('ada')).toBe(earlier)
+      expect(await claim(ids.root('a third'), 'ada')).toEqual({ taken: 'handle' })
+    },
+  )
+
+  test('begins the grace of an old claim again when it takes it up', async () => {
     const earlier = ids.root('the same key')
-    const other = ids.root('another')
     await claim(earlier, 'ada')
-    await claim(other, 'taken')
-    things.add(earlier)
-    things.add(other)
+    clock.advance(claimGraceMs - 1)
+    await claim(ids.root('the same key'), 'ada')
+    clock.advance(claimGraceMs - 1)
 
-    expect(await claim(ids.root('the same key'), 'ada', 'taken')).toEqual({ taken: 'handle' })
+    expect(await claim(ids.root('another'), 'ada')).toEqual({ taken: 'handle' })
+  })
 
-    expect(await holderOf('ada')).toBe(earlier)
-    expect(await claim(ids.root('a third'), 'ada')).toEqual({ taken: 'handle' })
+  test('lets all of many late tries of one request take its claims up', async () => {
+    const earlier = ids.root('the same key')
+    await claim(earlier, 'ada', 'grace')
+    clock.advance(claimGraceMs * 2)
+
+    const results = await Promise.all(
+      Array.from({ length: 10 }, () => claim(ids.root('the same key'), 'ada', 'grace')),
+    )
+
+    expect(results).toEqual(results.map(() => ({ owner: earlier })))
   })
 
   test('takes over a claim whose thing never came, and not before its grace has passed', async () => {
@@ -139,16 +165,35 @@ describe('claimAll', () => {
     expect(winners).toEqual([await holderOf('ada')])
   })
 
-  test('gives back what it has taken over when another text is taken', async () => {
+  test('leaves a dead claim where it is when another text is taken', async () => {
     const live = ids.root('live')
-    await claim(ids.root('dead'), 'ada')
+    const dead = ids.root('dead')
+    await claim(dead, 'ada')
     await claim(live, 'taken')
     things.add(live)
     clock.advance(claimGraceMs)
 
     expect(await claim(ids.root('next'), 'ada', 'taken')).toEqual({ taken: 'handle' })
 
-    expect(await holderOf('ada')).toBeUndefined()
+    expect([await holderOf('ada'), await holderOf('taken')]).toEqual([dead, live])
+  })
+
+  test('leads all tries of one request to one id, which holds every text', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const texts: [string, string] = [`ada ${round}`, `grace ${round}`]
+      const tries = Array.from({ length: 6 }, () => ids.root(`same ${round}`))
+
+      const results = await Promise.all(
+        tries.map((owner, index) =>
+          claim(owner, ...(index % 2 === 0 ? texts : ([texts[1], texts[0]] as [string, string]))),
+        ),
+      )
+
+      const owners = new Set(results.map((result) => ('owner' in result ? result.owner : 'none')))
+      expect(owners.size).toBe(1)
+      expect([...owners]).toEqual([await holderOf(texts[0])])
+      expect([...owners]).toEqual([await holderOf(texts[1])])
+    }
   })
 })
 

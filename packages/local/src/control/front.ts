@@ -53,6 +53,19 @@ async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined>
   return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
 }
 
+/** Until more may be written, or nobody reads any more. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      response.off('drain', settle)
+      response.off('close', settle)
+      resolve()
+    }
+    response.on('drain', settle)
+    response.on('close', settle)
+  })
+}
+
 async function send(response: ServerResponse, answer: Answer): Promise<void> {
   const { body, headers = {} } = answer
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
@@ -64,7 +77,7 @@ async function send(response: ServerResponse, answer: Answer): Promise<void> {
   response.writeHead(answer.status, headers)
   for await (const chunk of body) {
     if (response.destroyed) return
-    if (!response.write(chunk)) await new Promise((resolve) => response.once('drain', resolve))
+    if (!response.write(chunk)) await drained(response)
   }
   response.end()
 }
