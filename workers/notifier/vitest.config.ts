@@ -8,7 +8,12 @@ function answerSession(request: { readonly headers: { get(name: string): string 
   const member = /^Bearer ([0-9A-Z]{20})\.[0-9a-f]{64}$/.exec(token)?.[1]
   if (member === undefined) {
     return Response.json(
-      { type: '/problems/session_ended', title: 'session ended', status: 401, code: 'session_ended' },
+      {
+        type: '/problems/session_ended',
+        title: 'session ended',
+        status: 401,
+        code: 'session_ended',
+      },
       { status: 401, headers: { 'content-type': 'application/problem+json' } },
     )
   }

@@ -55,9 +55,34 @@ export class ChangedMigrationError extends Error {
   }
 }
 
+async function appliedIn(client: Client): Promise<ReadonlyMap<string, string>> {
+  const [, applied] = await client.batch(
+    [
+      'CREATE TABLE IF NOT EXISTS _migration (name TEXT NOT NULL PRIMARY KEY, hash TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID',
+      'SELECT name, hash FROM _migration',
+    ],
+    'write',
+  )
+  return new Map(applied?.rows.map((row) => [textOf(row['name']), textOf(row['hash'])]))
+}
+
+/** Runs one migration with its record first, so that of two runs at once the slower stops before it changes anything. */
+async function applyOne(client: Client, { name, sql, hash }: Migration): Promise<boolean> {
+  const record = `INSERT INTO _migration (name, hash, at) VALUES ('${name}', '${hash}', ${Date.now()})`
+  try {
+    await client.executeMultiple(`BEGIN IMMEDIATE;\n${record};\n${sql}\n;COMMIT;`)
+    return true
+  } catch (error) {
+    const isThere = error instanceof Error && error.message.includes('failed: _migration.name')
+    if (!isThere) throw error
+    return false
+  }
+}
+
 /**
  * Applies what `database` lacks, each migration and the record of it in one transaction. Dying between two leaves a
- * database that the next run completes. One round trip when nothing is to do, one more for each migration.
+ * database that the next run completes; two runs at once apply each once. One round trip when nothing is to do, one
+ * more for each migration.
  *
  * @throws ChangedMigrationError when an applied file differs from what was applied.
  */
@@ -68,23 +93,13 @@ export async function migrate(
     migrations,
   }: { readonly database: string; readonly migrations: readonly Migration[] },
 ): Promise<number> {
-  const [, applied] = await client.batch(
-    [
-      'CREATE TABLE IF NOT EXISTS _migration (name TEXT NOT NULL PRIMARY KEY, hash TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID',
-      'SELECT name, hash FROM _migration',
-    ],
-    'write',
-  )
-  const hashes = new Map(applied?.rows.map((row) => [textOf(row['name']), textOf(row['hash'])]))
+  const hashes = await appliedIn(client)
   let count = 0
-  for (const { name, sql, hash } of migrations) {
-    const known = hashes.get(name)
-    if (known === hash) continue
-    if (known !== undefined) throw new ChangedMigrationError(database, name)
-    await client.executeMultiple(
-      `BEGIN IMMEDIATE;\n${sql}\n;INSERT INTO _migration (name, hash, at) VALUES ('${name}', '${hash}', ${Date.now()});\nCOMMIT;`,
-    )
-    count += 1
+  for (const migration of migrations) {
+    const known = hashes.get(migration.name)
+    if (known === migration.hash) continue
+    if (known !== undefined) throw new ChangedMigrationError(database, migration.name)
+    if (await applyOne(client, migration)) count += 1
   }
   return count
 }

@@ -30,7 +30,7 @@ export type FakeQueue = QueuePort & {
   readonly next: ('reply' | 'request' | 'refused')[]
 }
 
-export function fakeQueue(): FakeQueue {
+function fakeQueue(): FakeQueue {
   const messages: QueueMessage[] = []
   const next: FakeQueue['next'] = []
   return {

@@ -167,8 +167,8 @@ export function createLookup(router: Router, clock: Clock): LookupIndex {
 export type ClaimJob = {
   /** All of one owner: the id that the new thing is to have. */
   readonly claims: readonly [Claim, ...Claim[]]
-  /** Whether the main row of a holder is there. */
-  readonly exists: (owner: string) => Promise<boolean>
+  /** Whether the main row of a holder is there and has the text: else the claim protects nothing. */
+  readonly exists: (owner: string, claim: Claim) => Promise<boolean>
   readonly now: number
 }
 
@@ -227,7 +227,7 @@ async function claimOnce(
   const strange = pairs.filter((pair) => !isOurs(pair))
   for (const { claim, holder } of strange) {
     const expired = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs
-    if (expired && !(await exists(holder.owner))) continue
+    if (expired && !(await exists(holder.owner, claim))) continue
     // Never what was adopted: the earlier try may have written its main row, and would lose its text to the next comer.
     await index.release(claims, call)
     return { taken: claim.kind }

@@ -10,7 +10,6 @@ import { describe, expect, inject, test } from 'vitest'
 
 import { answerMsMax, attemptDeliveries } from '../src/domain/attempt-deliveries.ts'
 import { attemptsMax, type DueDelivery, outcomeOf } from '../src/domain/delivery.ts'
-import { cursorOf, readCursor } from '../src/domain/page.ts'
 import { payloadOf } from '../src/domain/payload.ts'
 import type { DeliveryStore, PostWebhook } from '../src/domain/ports.ts'
 import { formatSecret, signedHeaders } from '../src/domain/sign.ts'
@@ -86,28 +85,18 @@ describe('payloadOf', () => {
   test('tells the only seller which products were missing', () => {
     const [seller, product] = [newId(), newId()]
     const gone = { release: [], missing: [product] }
-    const event = told('order.rejected', { order: newId(), buyer: newId(), sellers: [seller], ...gone })
+    const event = told('order.rejected', {
+      order: newId(),
+      buyer: newId(),
+      sellers: [seller],
+      ...gone,
+    })
 
     expect(JSON.parse(payloadOf(event, seller))).toMatchObject({
       type: 'order.rejected',
       data: { seller: `usr_${seller}`, missing: [`prd_${product}`] },
     })
   })
-})
-
-describe('cursors', () => {
-  test('lead back to their id', () => {
-    const id = newId()
-
-    expect(readCursor(cursorOf(id))).toBe(id)
-  })
-
-  test.each(['', ' ', 'AAAA', '%', 'é', btoa('not an id'), `${cursorOf('0'.repeat(20))}=`])(
-    'refuse %j',
-    (cursor) => {
-      expect(() => readCursor(cursor)).toThrow(expect.objectContaining({ code: 'invalid_cursor' }))
-    },
-  )
 })
 
 describe('readConfig', () => {
@@ -227,7 +216,10 @@ describe('postWebhook', () => {
       },
     })
 
-    const status = await postWebhook(async () => new Response(body), manualClock())(webhook, rootCall('t'))
+    const status = await postWebhook(async () => new Response(body), manualClock())(
+      webhook,
+      rootCall('t'),
+    )
 
     expect([status, cancelled]).toEqual([200, true])
   })

@@ -46,7 +46,9 @@ describe('POST /v1/webhook-endpoints', () => {
     const member = newId()
 
     const answers = await Promise.all(
-      Array.from({ length: 20 }, () => createEndpoint(member, { url, types: ['order.confirmed'] }, 'k')),
+      Array.from({ length: 20 }, () =>
+        createEndpoint(member, { url, types: ['order.confirmed'] }, 'k'),
+      ),
     )
 
     expect(new Set(answers.map(({ body }) => body['id'])).size).toBe(1)
@@ -87,8 +89,16 @@ describe('POST /v1/webhook-endpoints', () => {
   })
 
   test.each([
-    ['an address in the network', { url: 'https://10.0.0.1/', types: ['order.confirmed'] }, 'webhook_url_refused'],
-    ['plain http', { url: 'http://merchant.example.com/', types: ['order.confirmed'] }, 'webhook_url_refused'],
+    [
+      'an address in the network',
+      { url: 'https://10.0.0.1/', types: ['order.confirmed'] },
+      'webhook_url_refused',
+    ],
+    [
+      'plain http',
+      { url: 'http://merchant.example.com/', types: ['order.confirmed'] },
+      'webhook_url_refused',
+    ],
     ['no URL', { url: 'hooks', types: ['order.confirmed'] }, 'invalid_request'],
     ['no types', { url, types: [] }, 'invalid_request'],
     ['an unknown type', { url, types: ['member.registered'] }, 'invalid_request'],

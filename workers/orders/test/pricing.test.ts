@@ -2,7 +2,6 @@ import { createIds, manualClock, seededRandom } from '@stoa/kernel'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { formatCursor, readCursor } from '../src/domain/cursor.ts'
 import {
   lineTotal,
   MixedCurrenciesError,
@@ -71,26 +70,5 @@ describe('a quote', () => {
 
     expect(() => quoteOf(items, offersOf(euro, dollar))).toThrow(MixedCurrenciesError)
     expect(quoteOf(items, offersOf(euro))).toMatchObject({ currency: 'EUR', totalMinor: 1 })
-  })
-})
-
-describe('a cursor', () => {
-  test('gives back the id it was made of', () => {
-    fc.assert(
-      fc.property(fc.string(), (text) => {
-        const id = ids.root(text)
-
-        expect(readCursor(formatCursor(id))).toBe(id)
-      }),
-    )
-  })
-
-  test('is refused in every other spelling', () => {
-    const good = formatCursor(ids.root('x'))
-    fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.constant(`${good}=`), fc.base64String()), (text) => {
-        expect(() => readCursor(text)).toThrow('Cannot read the cursor')
-      }),
-    )
   })
 })

@@ -165,6 +165,29 @@ describe('an import', () => {
     expect(ids(second.body)).toEqual(ids(first.body))
   })
 
+  test('refuses an e-mail that has a member under another handle, and leaves that handle free', async () => {
+    const [first, second] = [unique(), unique()]
+    const email = `${first}@example.com`
+    const line = (handle: string) => ({
+      body: { lines: [{ line: 1, handle, email, name: 'N' }] },
+      token: importer,
+    })
+    await send('POST', '/v1/imports/members', line(first))
+
+    const { body } = await send('POST', '/v1/imports/members', line(second))
+
+    expect(body['results']).toEqual([{ line: 1, outcome: 'refused', code: 'email_taken' }])
+    const who = {
+      handle: second,
+      email: `${second}@example.com`,
+      password: 'correct horse',
+      name: 'Ada',
+    }
+    expect((await send('POST', '/v1/users', { body: who, key: crypto.randomUUID() })).status).toBe(
+      201,
+    )
+  })
+
   test('sent by several at once creates each member once', async () => {
     const lines = Array.from({ length: 20 }, (_, index) => {
       const handle = unique()

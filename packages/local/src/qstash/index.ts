@@ -4,7 +4,5 @@
  */
 export { createQstash } from './create.ts'
 export type { QstashOptions } from './create.ts'
-export { freePlan, payAsYouGo } from './limits.ts'
-export type { Limits } from './limits.ts'
+export { freePlan } from './limits.ts'
 export { devSigningKeys, devToken } from './signing-keys.ts'
-export type { SigningKeys } from './signing-keys.ts'

@@ -1,10 +1,9 @@
 import { catalog } from '@stoa/contracts/catalog'
-import type { Service } from '@stoa/http'
-import { typedId } from '@stoa/kernel'
+import { formatCursor, readCursor, type Service } from '@stoa/http'
+import { timeKey, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
 import { CategoryNotFoundError } from '../domain/category.ts'
-import { cursorAfter, readCursor } from './cursor.ts'
 
 export function serveCategories(service: Service, { categories }: Deps): void {
   service.serve(catalog.getCategory, async ({ params }, { call }) => {
@@ -14,7 +13,7 @@ export function serveCategories(service: Service, { categories }: Deps): void {
   })
 
   service.serve(catalog.browse, async ({ params, query: { limit, cursor } }, { call }) => {
-    const after = cursor === undefined ? undefined : readCursor(cursor)
+    const after = cursor === undefined ? undefined : timeKey(readCursor(cursor))
     // One more than is shown tells whether there is another page.
     const found = await categories.browse(params.category, { limit: limit + 1, after }, call)
     if (found === undefined) throw new CategoryNotFoundError()
@@ -22,7 +21,7 @@ export function serveCategories(service: Service, { categories }: Deps): void {
     const last = shown.at(-1)
     return {
       items: shown.map(({ id, ...content }) => ({ id: typedId('prd', id), ...content })),
-      ...(last === undefined || found.length <= limit ? {} : { next: cursorAfter(last.id) }),
+      ...(last === undefined || found.length <= limit ? {} : { next: formatCursor(last.id) }),
     }
   })
 

@@ -32,14 +32,3 @@ export class EndpointsFullError extends Fault {
     super('Cannot add the webhook endpoint: you have twenty, the most there may be', options)
   }
 }
-
-/** The cursor is none that a page has given. */
-export class InvalidCursorError extends Fault {
-  override readonly name = 'InvalidCursorError'
-  override readonly code = 'invalid_cursor'
-  override readonly kind = 'invalid_argument'
-
-  constructor(options?: ErrorOptions) {
-    super('Cannot go on with the list: no page has given this cursor', options)
-  }
-}

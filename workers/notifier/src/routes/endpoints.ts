@@ -1,12 +1,11 @@
 import { notifier, webhookTypes } from '@stoa/contracts/notifier'
-import type { Service } from '@stoa/http'
+import { formatCursor, readCursor, type Service } from '@stoa/http'
 import { parseTypedId, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
 import { createEndpoint } from '../domain/create-endpoint.ts'
 import type { Delivery } from '../domain/delivery.ts'
 import { type Endpoint, EndpointNotFoundError } from '../domain/endpoint.ts'
-import { cursorOf, readCursor } from '../domain/page.ts'
 
 type WebhookType = (typeof webhookTypes)[number]
 
@@ -57,6 +56,9 @@ export function serveEndpoints(service: Service, deps: Deps): void {
     const items = found.deliveries.slice(0, query.limit)
     const last = items.at(-1)
     const hasNext = found.deliveries.length > items.length && last !== undefined
-    return { items: items.map(presentDelivery), ...(hasNext ? { next: cursorOf(last.id) } : {}) }
+    return {
+      items: items.map(presentDelivery),
+      ...(hasNext ? { next: formatCursor(last.id) } : {}),
+    }
   })
 }

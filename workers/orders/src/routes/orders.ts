@@ -1,9 +1,8 @@
 import { orders } from '@stoa/contracts/orders'
-import type { Service } from '@stoa/http'
+import { formatCursor, readCursor, type Service } from '@stoa/http'
 import { parseTypedId, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
-import { formatCursor, readCursor } from '../domain/cursor.ts'
 import { placeOrder } from '../domain/order-place.ts'
 import { type Order, OrderNotFoundError, refusedOf } from '../domain/order.ts'
 import type { OrderSummary } from '../domain/ports.ts'

@@ -40,7 +40,7 @@ function listing(list: List) {
     const members = await list(parseTypedId('usr', params.member), readPage(query), call)
     if (members === undefined) throw new MemberNotFoundError()
     return pageOf(members, query.limit, {
-      key: (member) => member,
+      idOf: (member) => member,
       present: (member) => typedId('usr', member),
     })
   }

@@ -1,6 +1,6 @@
 import { social } from '@stoa/contracts/social'
 import type { Service } from '@stoa/http'
-import { parseTypedId, timeKey, typedId } from '@stoa/kernel'
+import { parseTypedId, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
 import { MemberNotFoundError } from '../domain/member.ts'
@@ -39,12 +39,12 @@ export function servePosts(service: Service, deps: Deps): void {
     const member = parseTypedId('usr', params.member)
     const posts = await deps.posts.listOf(member, readPage(query), call)
     if (posts === undefined) throw new MemberNotFoundError()
-    return pageOf(posts, query.limit, { key: ({ id }) => id, present })
+    return pageOf(posts, query.limit, { idOf: ({ id }) => id, present })
   })
 
   service.serve(social.home, async ({ query }, context) => {
-    const page = readPage(query, { key: 'time' })
+    const page = readPage(query, { by: 'time' })
     const posts = await deps.timelines.home(await context.member(), page, context.call)
-    return pageOf(posts, query.limit, { key: ({ id }) => timeKey(id), present })
+    return pageOf(posts, query.limit, { idOf: ({ id }) => id, present })
   })
 }

@@ -61,7 +61,10 @@ async function claim({ access, lookup }: Store, member: Member, call: Call): Pro
     lookup,
     {
       claims: claimsOf(member),
-      exists: async (owner) => (await getMember(access, owner, call)) !== undefined,
+      exists: async (owner, { kind, text }) => {
+        const holder = await getMember(access, owner, call)
+        return holder !== undefined && (kind === 'email' ? holder.email : holder.handle) === text
+      },
       now: access.clock.now(),
     },
     call,
@@ -166,6 +169,17 @@ async function writeGroup(
   return []
 }
 
+/** Claims for one line. An e-mail that has a member under another handle is taken: a handle is not changed by an import. */
+async function claimLine(store: Store, member: Member, call: Call): Promise<Claimed> {
+  const claimed = await claim(store, member, call)
+  if ('taken' in claimed || claimed.owner === member.id) return claimed
+  const holder = await getMember(store.access, claimed.owner, call)
+  if (holder === undefined || holder.handle === member.handle) return claimed
+  const [handle] = claimsOf({ ...member, id: claimed.owner })
+  await store.lookup.release([handle], call)
+  return { taken: 'email' }
+}
+
 export function importStore(store: Store): ImportStore {
   const { access, lookup, defer } = store
   return {
@@ -181,7 +195,7 @@ export function importStore(store: Store): ImportStore {
           prefixOf(owner) === prefixOf(member.id) &&
           pair.every((holder) => holder?.owner === owner) &&
           (owner === member.id || pair.every((holder) => holder?.state === 'confirmed'))
-        results.push(isOurs ? { owner } : await claim(store, member, call))
+        results.push(isOurs ? { owner } : await claimLine(store, member, call))
       }
       return results
     },

@@ -6,7 +6,7 @@ export type StreamId = { readonly ms: bigint; readonly seq: bigint }
  * The node of Redis' tree that would hold an entry: approximate trimming removes whole nodes. Its last id and its
  * size count deleted entries too.
  */
-export type StreamNode = { last: StreamId; taken: number }
+type StreamNode = { last: StreamId; taken: number }
 export type StreamEntry = {
   readonly id: StreamId
   readonly fields: readonly Bytes[]

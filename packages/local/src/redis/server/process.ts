@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 import { EngineDownError } from '../engine.ts'
@@ -64,6 +65,8 @@ export class ServerProcess {
     await this.#end()
     await this.#restart
     await this.#end()
+    const place = dirname(this.#files.socket)
+    if (place !== this.#files.folder) rmSync(place, { recursive: true, force: true })
   }
 
   async #end(): Promise<void> {

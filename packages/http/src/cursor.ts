@@ -11,7 +11,7 @@ export class InvalidCursorError extends Fault {
   }
 }
 
-/** The last id of a page, as text that says nothing to its reader. */
+/** The last id of a page, as text that says nothing to its reader and is safe in a URL. */
 export function formatCursor(id: string): string {
   return btoa(id).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }

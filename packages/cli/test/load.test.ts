@@ -1,0 +1,122 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { openCheckpoint } from '../src/load/checkpoint.ts'
+import { demoSource } from '../src/load/demo.ts'
+import { parseGraph } from '../src/load/graph.ts'
+import { parseCategories } from '../src/load/shop.ts'
+
+describe('parseGraph', () => {
+  test('reads an edge as two follows, once however often it is there', () => {
+    const { members, edges, bad } = parseGraph('1 2\n2 1\n# note\n1,3\n', 'g')
+
+    expect(members.map(({ value }) => value.handle)).toEqual(['node_1', 'node_2', 'node_3'])
+    expect(edges.map(({ value }) => `${value.follower}>${value.followee}`)).toEqual([
+      'node_1>node_2',
+      'node_2>node_1',
+      'node_1>node_3',
+      'node_3>node_1',
+    ])
+    expect(bad).toEqual([])
+  })
+
+  test.each(['x y', '1', '1 2 3', '-1 2', '1 1', '1e3 4'])(
+    'skips the line %j and says its number',
+    (line) => {
+      const { edges, bad } = parseGraph(`7 8\n${line}\n`, 'g')
+
+      expect(edges).toHaveLength(2)
+      expect(bad.map((each) => each.line)).toEqual([2])
+    },
+  )
+})
+
+describe('parseCategories', () => {
+  test('makes the same product for a category each time', () => {
+    const text = JSON.stringify([{ id: 'a', name: 'Lamps', path: [{ id: 'a', name: 'Lamps' }] }])
+
+    const [one, two] = [parseCategories(text, 'c', 1), parseCategories(text, 'c', 1)]
+
+    expect(one).toEqual(two)
+    expect(one.products[0]?.value).toMatchObject({ sku: 'SKU-a', category: 'a', currency: 'USD' })
+    expect(parseCategories(text, 'c', 2).products).not.toEqual(one.products)
+  })
+
+  test('calls a category without a name by its key', () => {
+    const text = JSON.stringify([{ id: 'a', name: null, path: [{ id: 'a', name: null }] }])
+
+    expect(parseCategories(text, 'c', 1).categories[0]?.value).toEqual({
+      key: 'a',
+      name: 'a',
+      path: [{ key: 'a', name: 'a' }],
+    })
+  })
+
+  test('skips what is none and what was there before, by its number', () => {
+    const good = { id: 'a', name: 'A', path: [] }
+
+    const { categories, bad } = parseCategories(
+      JSON.stringify([good, good, { id: '?' }, 3]),
+      'c',
+      1,
+    )
+
+    expect(categories).toHaveLength(1)
+    expect(bad.map(({ line }) => line)).toEqual([2, 3, 4])
+  })
+})
+
+describe('demoSource', () => {
+  test('is the same for the same seed, and of the shape of a real graph', () => {
+    const size = { members: 200, categories: 40 }
+    const source = demoSource(size, 3)
+
+    expect(demoSource(size, 3)).toEqual(source)
+    expect([source.members.length, source.categories.length, source.products.length]).toEqual([
+      200, 40, 40,
+    ])
+    const degrees = Map.groupBy(source.edges, ({ value }) => value.followee)
+    const sorted = [...degrees.values()].map((list) => list.length).toSorted((a, b) => a - b)
+    // Some are followed by many times what the median is: that is what hot keys come from.
+    expect(sorted.at(-1)).toBeGreaterThan(4 * (sorted[100] ?? 0))
+    expect(source.bad).toEqual([])
+  })
+})
+
+describe('openCheckpoint', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'stoa-checkpoint-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  test('remembers what was answered, and the ids, over a restart', async () => {
+    const file = path.join(folder, 'c.json')
+    const first = await openCheckpoint(file)
+    await Promise.all([
+      first.markDone('members', 0, { ada: 'usr_1' }),
+      first.markDone('follows', 250, {}),
+    ])
+
+    const second = await openCheckpoint(file)
+
+    expect(second.resumed).toBe(2)
+    expect([
+      second.isDone('members', 0),
+      second.isDone('members', 250),
+      second.isDone('follows', 250),
+    ]).toEqual([true, false, true])
+    expect(second.ids.get('ada')).toBe('usr_1')
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ done: { members: [0] } })
+  })
+
+  test('begins anew from a file that is torn', async () => {
+    const file = path.join(folder, 'c.json')
+    await writeFile(file, '{"done":{"members":[0')
+
+    expect((await openCheckpoint(file)).resumed).toBe(0)
+  })
+})

@@ -1,0 +1,155 @@
+import { createClient } from '@libsql/client'
+import { devTokens, type Local, startLocal } from '@stoa/local'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import {
+  ChangedMigrationError,
+  keyspaceNames,
+  localProvider,
+  migrate,
+  migrationsOf,
+  provision,
+  type Provider,
+} from '../src/index.ts'
+
+let local: Local
+let provider: Provider
+
+beforeEach(async () => {
+  local = await startLocal({ redisEngine: 'in-process' })
+  provider = localProvider(`http://127.0.0.1:${local.ports.libsql}`, devTokens.libsql)
+})
+
+afterEach(() => local.close())
+
+async function rowsOf(name: string, sql: string): Promise<readonly Record<string, unknown>[]> {
+  const client = createClient({
+    url: await provider.createDatabase(name),
+    authToken: devTokens.libsql,
+  })
+  try {
+    return (await client.execute(sql)).rows.map((row) => ({ ...row }))
+  } finally {
+    client.close()
+  }
+}
+
+describe('provision', () => {
+  test('gives every slot of every keyspace to exactly one database', async () => {
+    const { keyspaces } = await provision({ provider, shardsPerKeyspace: 3 })
+
+    expect(Object.keys(keyspaces).toSorted()).toEqual(
+      (await keyspaceNames()).filter((name) => name !== 'meta'),
+    )
+    const slots = new Set<unknown>()
+    let rows = 0
+    for (const { name } of keyspaces['users']?.shards ?? []) {
+      const owned = await rowsOf(
+        name,
+        "SELECT slot FROM _slot_owner WHERE state = 'serving' AND epoch = 1",
+      )
+      rows += owned.length
+      for (const { slot } of owned) slots.add(slot)
+    }
+    expect([rows, slots.size]).toEqual([16_384, 16_384])
+  })
+
+  test('run again changes nothing', async () => {
+    const first = await provision({ provider, shardsPerKeyspace: 2 })
+    const topology = await rowsOf('meta', 'SELECT version, document FROM topology')
+
+    const second = await provision({ provider, shardsPerKeyspace: 7 })
+
+    expect(second).toEqual({ ...first, applied: 0 })
+    expect(await rowsOf('meta', 'SELECT version, document FROM topology')).toEqual(topology)
+  })
+
+  test.each([1, 4, 9])(
+    'completes what a run that died after %i databases began',
+    async (survives) => {
+      let left = survives
+      const dying: Provider = {
+        token: provider.token,
+        createDatabase: (name) => {
+          left -= 1
+          if (left < 0) return Promise.reject(new Error('the machine died'))
+          return provider.createDatabase(name)
+        },
+      }
+      await expect(provision({ provider: dying, shardsPerKeyspace: 2 })).rejects.toThrow('died')
+
+      // Another number of databases now: the plan of the first run holds once it is written.
+      const { keyspaces } = await provision({ provider, shardsPerKeyspace: survives === 1 ? 2 : 5 })
+
+      expect(keyspaces['orders']?.shards.map(({ name }) => name)).toEqual(['orders-0', 'orders-1'])
+      const counts = await Promise.all(
+        ['orders-0', 'orders-1'].map((name) =>
+          rowsOf(name, 'SELECT count(*) AS n FROM _slot_owner'),
+        ),
+      )
+      expect(counts.flat().map(({ n }) => n)).toEqual([8_192, 8_192])
+    },
+  )
+})
+
+describe('migrate', () => {
+  test('refuses a migration that was applied in another form', async () => {
+    const client = createClient({
+      url: await provider.createDatabase('alone'),
+      authToken: devTokens.libsql,
+    })
+    const one = { name: '0001.sql', sql: 'CREATE TABLE t (a)', hash: 'one' }
+
+    expect(await migrate(client, { database: 'alone', migrations: [one] })).toBe(1)
+    expect(await migrate(client, { database: 'alone', migrations: [one] })).toBe(0)
+    const changed = { ...one, sql: 'CREATE TABLE t (a, b)', hash: 'two' }
+    await expect(migrate(client, { database: 'alone', migrations: [changed] })).rejects.toThrow(
+      ChangedMigrationError,
+    )
+    client.close()
+  })
+
+  test('applies a migration whole or not at all', async () => {
+    const client = createClient({
+      url: await provider.createDatabase('half'),
+      authToken: devTokens.libsql,
+    })
+    const bad = {
+      name: '0001.sql',
+      sql: 'CREATE TABLE first (a); CREATE TABLE first (a)',
+      hash: 'x',
+    }
+
+    await expect(migrate(client, { database: 'half', migrations: [bad] })).rejects.toThrow(
+      'already exists',
+    )
+
+    expect(await rowsOf('half', "SELECT name FROM sqlite_master WHERE name = 'first'")).toEqual([])
+    expect(await rowsOf('half', 'SELECT name FROM _migration')).toEqual([])
+    client.close()
+  })
+
+  test('run twice at once applies each migration once', async () => {
+    const url = await provider.createDatabase('twice')
+    const migrations = await migrationsOf('users')
+    const counts = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const client = createClient({ url, authToken: devTokens.libsql })
+        const count = await migrate(client, { database: 'twice', migrations })
+        client.close()
+        return count
+      }),
+    )
+
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(migrations.length)
+  })
+
+  test('begins every sharded keyspace with the shared tables', async () => {
+    const sharded = (await keyspaceNames()).filter((name) => name !== 'meta')
+    const firsts = await Promise.all(
+      sharded.map(async (name) => (await migrationsOf(name))[0]?.name),
+    )
+
+    expect(new Set(firsts)).toEqual(new Set(['0000_shared.sql']))
+  })
+})
