@@ -1,4 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,11 +10,13 @@ import { createClient } from '@libsql/client'
 import { devTokens, supervise, type Supervised } from '@stoa/local'
 import { Redis } from '@upstash/redis'
 import { build } from 'esbuild'
-import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 
 import { processTree } from './cpu.ts'
-import { closedLoop } from './load.ts'
+import { closedLoop, loadGenerator } from './load.ts'
 import { atLeast, type Row } from './row.ts'
+
+/** The workerd binary that npm brought; the package has no types. */
+const { default: workerd } = createRequire(import.meta.url)('workerd') as { default: string }
 
 const connections = 16
 const seconds = 5
@@ -33,8 +38,36 @@ async function seed(ports: Supervised['ports']): Promise<void> {
   await redis.set('p7', 'text 7')
 }
 
+/** A workerd of its own: Miniflare's entry Worker would cost more than what is measured. */
+function configOf(ports: Supervised['ports'], port: number): string {
+  const bindings = {
+    LIBSQL_URL: `http://127.0.0.1:${ports.libsql}`,
+    LIBSQL_TOKEN: devTokens.libsql,
+    REDIS_URL: `http://127.0.0.1:${ports.redis}`,
+    REDIS_TOKEN: devTokens.redis,
+  }
+  const list = Object.entries(bindings).map(
+    ([name, text]) => `(name = "${name}", text = "${text}")`,
+  )
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .bench),
+    (name = "internet", network = (allow = ["public", "private", "local"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const bench :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed "worker.js")],
+  compatibilityDate = "2026-06-01",
+  compatibilityFlags = ["nodejs_compat"],
+  bindings = [${list.join(', ')}],
+);`
+}
+
 async function serveWorker(
   ports: Supervised['ports'],
+  folder: string,
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('./local-worker.ts', import.meta.url))],
@@ -44,28 +77,38 @@ async function serveWorker(
     conditions: ['workerd', 'worker', 'browser'],
     external: ['node:*', 'cloudflare:*'],
   })
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      host: '127.0.0.1',
-      port: 0,
-      workers: [
-        {
-          name: 'bench',
-          modules: [{ type: 'ESModule', path: 'worker.js', contents: outputFiles[0]?.text ?? '' }],
-          compatibilityDate: '2026-06-01',
-          compatibilityFlags: ['nodejs_compat'],
-          bindings: {
-            LIBSQL_URL: `http://127.0.0.1:${ports.libsql}`,
-            LIBSQL_TOKEN: devTokens.libsql,
-            REDIS_URL: `http://127.0.0.1:${ports.redis}`,
-            REDIS_TOKEN: devTokens.redis,
-          },
-        },
-      ],
-    }),
-  )
-  const { origin } = await miniflare.ready
-  return { url: origin, close: () => miniflare.dispose() }
+  const port = await freePort()
+  await writeFile(path.join(folder, 'worker.js'), outputFiles[0]?.text ?? '')
+  await writeFile(path.join(folder, 'config.capnp'), configOf(ports, port))
+  const child = spawn(workerd, ['serve', path.join(folder, 'config.capnp')], { stdio: 'inherit' })
+  const url = `http://127.0.0.1:${port}`
+  for (let tries = 0; tries < 100; tries += 1) {
+    const answers = await fetch(url).then(
+      () => true,
+      () => false,
+    )
+    if (answers) break
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return {
+    url,
+    close: async () => {
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.kill()
+      await ended
+    },
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
 }
 
 async function measure(url: string, expected: string): Promise<number> {
@@ -96,7 +139,7 @@ async function withPlatform(
   })
   try {
     await seed(servers.ports)
-    const worker = await serveWorker(servers.ports)
+    const worker = await serveWorker(servers.ports, dataDir)
     try {
       return await work(worker.url)
     } finally {
@@ -115,6 +158,7 @@ async function withPlatform(
 export async function benchLocal(): Promise<Row[]> {
   const rows: Row[] = []
   const unit = 'requests/s'
+  console.log(`Load from ${loadGenerator}, ${connections} connections, ${seconds} s each`)
   console.log('Redis engine: in-process')
   rows.push(
     ...(await withPlatform('in-process', async (url) => {
