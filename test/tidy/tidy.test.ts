@@ -22,7 +22,9 @@ describe.each(homes)('%s', (home) => {
 
   test('names only tests that exist in its proof', () => {
     const named = [...(sections.get('Proof') ?? '').matchAll(/`((?:test|src)\/[\w./-]+)`/g)]
-    const missing = named.map(([, file = '']) => file).filter((file) => !exists(`${home}/${file}`))
+    const missing = named
+      .map(([, file = '']) => file)
+      .filter((file) => !exists(`${home}/${file}`) && !exists(file))
     expect(missing).toEqual([])
   })
 

@@ -9,7 +9,6 @@ type Words = {
 /** What only HTTP has a word for. Everything else is a Fault of the domain, and its kind decides the status. */
 const words = {
   route_not_found: { status: 404, kind: 'not_found' },
-  method_not_allowed: { status: 405, kind: 'invalid_argument' },
   unsupported_media_type: { status: 415, kind: 'invalid_argument' },
   body_too_large: { status: 413, kind: 'invalid_argument' },
   malformed_json: { status: 400, kind: 'invalid_argument' },

@@ -153,14 +153,14 @@ describe('GET', () => {
   })
 
   test.each([
-    '/v1/timelines/home?cursor=nonsense',
-    '/v1/timelines/home?limit=0',
-    '/v1/timelines/home?limit=101',
-    '/v1/posts/pst_short',
-    '/v1/users/prd_00000000000000000000/posts',
-  ])('refuses %s with 400', async (path) => {
+    ['/v1/timelines/home?cursor=nonsense', 'invalid_cursor'],
+    ['/v1/timelines/home?limit=0', 'invalid_request'],
+    ['/v1/timelines/home?limit=101', 'invalid_request'],
+    ['/v1/posts/pst_short', 'invalid_request'],
+    ['/v1/users/prd_00000000000000000000/posts', 'invalid_request'],
+  ])('refuses %s with 400', async (path, code) => {
     const { status, body } = await ask('GET', path, { as: stranger() })
 
-    expect([status, body['code']]).toEqual([400, 'invalid_request'])
+    expect([status, body['code']]).toEqual([400, code])
   })
 })
