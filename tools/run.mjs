@@ -64,6 +64,12 @@ const child = spawn(node24(), [path.join(root, script), ...rest], {
 // Ctrl-C reaches the child by the terminal; a SIGTERM to npm is passed on.
 process.on('SIGINT', () => undefined)
 process.on('SIGTERM', () => child.kill('SIGTERM'))
+// npm puts a shell in between, which dies of a SIGTERM and passes nothing on: being orphaned is the signal then.
+const parent = process.ppid
+const watch = setInterval(() => {
+  if (process.ppid !== parent) child.kill('SIGTERM')
+}, 250)
 child.on('exit', (code, signal) => {
+  clearInterval(watch)
   process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)
 })

@@ -18,6 +18,7 @@ import {
   readConfig,
   supervise,
   type Supervised,
+  untilTold,
 } from '@stoa/local'
 
 import { demoLogin, demoToken, hasDemoData, loadDemoData } from './demo-data.ts'
@@ -209,9 +210,7 @@ async function main(): Promise<number> {
     console.log(usage)
     return 0
   }
-  const ended = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
+  const ended = untilTold()
   let servers: Supervised | undefined
   let running: Running | undefined
   try {

@@ -3,6 +3,7 @@ import path from 'node:path'
 
 import { clientEnv, InvalidConfigError, readConfig } from './config.ts'
 import { supervise } from './supervise.ts'
+import { untilTold } from './until-told.ts'
 
 const usage = `Usage: npm run local [-- options]
   --data-dir DIR        where the data lives        (STOA_DATA_DIR, .stoa/local)
@@ -18,6 +19,7 @@ async function main(): Promise<number> {
     console.log(usage)
     return 0
   }
+  const ended = untilTold()
   try {
     const config = readConfig(argv, process.env)
     const servers = await supervise(config, (name, why) => {
@@ -27,9 +29,7 @@ async function main(): Promise<number> {
     for (const [name, value] of Object.entries(clientEnv(servers.ports)))
       console.log(`export ${name}=${value}`)
     console.log('\nCtrl-C ends it.')
-    await new Promise((resolve) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
-    })
+    await ended
     await servers.close()
     return 0
   } catch (error) {

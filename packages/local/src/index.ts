@@ -17,5 +17,6 @@ export {
 } from './config.ts'
 export { openServer, type OpenServer } from './open-server.ts'
 export { PortTakenError } from './control/front.ts'
+export { untilTold } from './until-told.ts'
 export type { Counts, Span, Unit } from './control/meter.ts'
 export type { Action, Match, Rule } from './control/faults.ts'

@@ -15,7 +15,7 @@ export class PortTakenError extends Error {
   override readonly name = 'PortTakenError'
   readonly port: number
   constructor(server: string, port: number) {
-    super(`Cannot listen for ${server}: port ${port} is taken`)
+    super(`Cannot listen for ${server}: port ${port} is taken. Free it, or give another: --help`)
     this.port = port
   }
 }
