@@ -9,6 +9,7 @@ const root = path.resolve(import.meta.dirname, '..')
 const marker = path.join(root, 'node_modules', '.stoa-installed')
 const verbs = {
   start: 'packages/cli/src/start.ts',
+  dev: 'packages/cli/src/start.ts --watch',
   check: 'tools/check.ts',
   local: 'packages/local/src/cli.ts',
   bench: 'bench/run.ts',
@@ -52,7 +53,8 @@ if (script === undefined)
 install()
 
 const bin = path.join(root, 'node_modules', '.bin')
-const child = spawn(node24(), [path.join(root, script), ...rest], {
+const [file, ...flags] = script.split(' ')
+const child = spawn(node24(), [path.join(root, file), ...flags, ...rest], {
   stdio: 'inherit',
   env: {
     ...process.env,

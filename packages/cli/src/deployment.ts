@@ -24,6 +24,8 @@ export type Deployment = {
   readonly url: string
   /** Runs what the cron of the deployment runs. */
   readonly runScheduled: () => Promise<void>
+  /** Bundles anew what is on disk now and serves that; what was there goes on when it does not build. */
+  readonly reload: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -90,8 +92,11 @@ async function configsOf(shape: Shape): Promise<readonly string[]> {
  */
 export async function deploy({ shape, env, port }: DeploymentOptions): Promise<Deployment> {
   const configs = await configsOf(shape)
-  const workers = await Promise.all(configs.map((config) => workerOf(config, env)))
-  const miniflare = new Miniflare(convertV4MiniflareOptions({ host: '127.0.0.1', port, workers }))
+  const optionsOf = async () => {
+    const workers = await Promise.all(configs.map((config) => workerOf(config, env)))
+    return convertV4MiniflareOptions({ host: '127.0.0.1', port, workers })
+  }
+  const miniflare = new Miniflare(await optionsOf())
   const url = await miniflare.ready
   const scheduled = shape === 'one' ? 'stoa' : 'stoa-relay'
   return {
@@ -102,6 +107,7 @@ export async function deploy({ shape, env, port }: DeploymentOptions): Promise<D
       if (outcome !== 'ok')
         throw new Error(`Cannot run the cron of ${scheduled}: it ended with ${outcome}`)
     },
+    reload: async () => miniflare.setOptions(await optionsOf()),
     close: () => miniflare.dispose(),
   }
 }

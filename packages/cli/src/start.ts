@@ -24,9 +24,11 @@ import {
 import { demoLogin, demoToken, hasDemoData, loadDemoData } from './demo-data.ts'
 import { deploy, type Deployment } from './deployment.ts'
 import { localProvider, provision } from './provision.ts'
+import { reloadOnChange } from './watch.ts'
 
 const usage = `Usage: npm start [-- options]
   --fresh               begin with no data
+  --watch               serve the code anew when it changes (npm run dev)
   --port PORT           the gateway                 (STOA_PORT, 8787)
   --shards N            databases for each keyspace that has none yet (2)
   --shape SHAPE         one Worker or many          (one)
@@ -44,16 +46,18 @@ type Settings = {
   readonly shards: number
   readonly shape: 'one' | 'many'
   readonly fresh: boolean
+  readonly watch: boolean
 }
 
 function readSettings(argv: readonly string[]): Settings {
-  const known = new Set(['fresh', 'port', 'shards', 'shape'])
+  const known = new Set(['fresh', 'port', 'shards', 'shape', 'watch'])
   const { values, tokens } = parseArgs({
     args: [...argv],
     strict: false,
     tokens: true,
     options: {
       fresh: { type: 'boolean', default: false },
+      watch: { type: 'boolean', default: false },
       port: { type: 'string', default: process.env['STOA_PORT'] ?? '8787' },
       shards: { type: 'string', default: '2' },
       shape: { type: 'string', default: 'one' },
@@ -82,6 +86,7 @@ function readSettings(argv: readonly string[]): Settings {
     shards,
     shape,
     fresh: values['fresh'] === true,
+    watch: values['watch'] === true,
   }
 }
 
@@ -169,11 +174,13 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
     },
   })
   const stopCron = startCron(deployment)
+  const stopWatching = settings.watch ? reloadOnChange(deployment, console.log) : undefined
   return {
     deployment,
     secrets,
     close: async () => {
       stopCron()
+      stopWatching?.()
       await deployment.close()
     },
   }
