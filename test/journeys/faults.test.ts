@@ -1,7 +1,8 @@
 import { startSystem, type System } from '@stoa/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { startListener, type Listener } from './listener.ts'
+import { heal } from './heal.ts'
+import { type Listener, startListener } from './listener.ts'
 import {
   type Api,
   apiOf,
@@ -40,36 +41,6 @@ afterAll(async () => {
 
 async function addFault(server: 'libsql' | 'qstash', rule: object): Promise<void> {
   await control(system, server, { method: 'POST', path: 'faults', body: rule })
-}
-
-/** Ends all faults, then lets sweeps and retries do their work until every outbox is empty and nothing is due. */
-async function heal(): Promise<void> {
-  await control(system, 'libsql', { method: 'DELETE', path: 'faults' })
-  await control(system, 'qstash', { method: 'DELETE', path: 'faults' })
-  const ready = async () => {
-    await system.runScheduled()
-    await control(system, 'qstash', { method: 'POST', path: 'clock', body: { advance: '1h' } })
-    const keyspaces = [
-      'users',
-      'social',
-      'catalog',
-      'orders',
-      'warehouse',
-      'procurement',
-      'stats',
-      'notifier',
-    ]
-    const counts = await Promise.all(
-      keyspaces.map((keyspace) =>
-        everywhere(system, keyspace, {
-          sql: "SELECT count(*) AS n FROM outbox WHERE state = 'ready'",
-        }),
-      ),
-    )
-    return counts.flat().reduce((sum, { n }) => sum + Number(n), 0)
-  }
-  // An event may wait 10 s for its fast path and 30 s for the lease of a sweep that died.
-  await expect.poll(ready, { timeout: 90_000, interval: 1_000 }).toBe(0)
 }
 
 test('stock, orders, events and webhooks are right in the end though every delivery comes twice and replies are lost', async () => {
@@ -121,7 +92,7 @@ test('stock, orders, events and webhooks are right in the end though every deliv
     }
     orders.push(placed?.id ?? 'none')
   }
-  await heal()
+  await heal(system)
 
   const states = await Promise.all(
     orders.map(
@@ -162,7 +133,7 @@ test('what the fast path never published is published by the sweep', async () =>
   await control(system, 'qstash', { method: 'POST', path: 'faults', body: { action: 'partition' } })
   const reader = await newPerson(api, 'quiet')
   await control(system, 'qstash', { method: 'DELETE', path: 'faults' })
-  await heal()
+  await heal(system)
 
   await expect
     .poll(() => api.social.counts({ params: { member: reader.id } }, call()), { timeout: 20_000 })

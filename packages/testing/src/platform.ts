@@ -1,11 +1,24 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
 import { localProvider, provision } from '@stoa/cli'
-import { clientEnv, devTokens, type Local, startLocal } from '@stoa/local'
+import {
+  clientEnv,
+  devTokens,
+  type Local,
+  type ServerName,
+  startLocal,
+  supervise,
+} from '@stoa/local'
 
 export type PlatformOptions = {
   readonly shardsPerKeyspace?: number
   /** Where the queue delivers: the gateway's address. */
   readonly publicUrl?: string
   readonly redisEngine?: 'auto' | 'server' | 'in-process'
+  /** The servers as processes of their own, which may be killed and come back. */
+  readonly supervised?: boolean
 }
 
 /** Tokens of the staff and the import job in tests; no deployment has these. */
@@ -16,7 +29,9 @@ export const testTokens = {
 
 /** The three local servers with every shard provisioned, and the variables that a worker needs to use them. */
 export type Platform = {
-  readonly local: Local
+  readonly local: Pick<Local, 'ports'>
+  /** Kills a server with SIGKILL, in the midst of what it does; only of a supervised platform. */
+  readonly kill: (server: ServerName) => void
   readonly env: Readonly<Record<string, string>>
   close(this: void): Promise<void>
 }
@@ -43,16 +58,49 @@ export function workerEnv(
   }
 }
 
+type Servers = {
+  readonly ports: Local['ports']
+  readonly kill: Platform['kill']
+  readonly close: () => Promise<void>
+}
+
+function refuseToKill(server: ServerName): never {
+  throw new Error(`Cannot kill ${server}: it is in this process`)
+}
+
+async function openServers(redisEngine: 'auto' | 'server' | 'in-process'): Promise<Servers> {
+  const { ports, close } = await startLocal({ redisEngine })
+  return { ports, kill: refuseToKill, close }
+}
+
+async function superviseServers(redisEngine: 'auto' | 'server' | 'in-process'): Promise<Servers> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'stoa-supervised-'))
+  const ports = { libsql: 0, redis: 0, qstash: 0 }
+  const servers = await supervise({ dataDir, ports, redisEngine })
+  return {
+    ports: servers.ports,
+    kill: (server) => {
+      const pid = servers.pid(server)
+      if (pid !== undefined) process.kill(pid, 'SIGKILL')
+    },
+    close: async () => {
+      await servers.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
 /** Starts the platform on free ports and a temporary folder. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
   const { shardsPerKeyspace = 2, publicUrl = 'http://127.0.0.1:9', redisEngine = 'auto' } = options
-  const local = await startLocal({ redisEngine })
+  const open = options.supervised === true ? superviseServers : openServers
+  const { ports, kill, close } = await open(redisEngine)
   try {
-    const provider = localProvider(`http://127.0.0.1:${local.ports.libsql}`, devTokens.libsql)
+    const provider = localProvider(`http://127.0.0.1:${ports.libsql}`, devTokens.libsql)
     const { metaUrl } = await provision({ provider, shardsPerKeyspace })
-    return { local, env: workerEnv(local.ports, { metaUrl, publicUrl }), close: local.close }
+    return { local: { ports }, kill, env: workerEnv(ports, { metaUrl, publicUrl }), close }
   } catch (error) {
-    await local.close()
+    await close()
     throw error
   }
 }

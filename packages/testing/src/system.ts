@@ -4,12 +4,19 @@ import { type Deployment, deploy, type Shape } from '@stoa/cli'
 
 import { type Platform, startPlatform } from './platform.ts'
 
-export type SystemOptions = { readonly shape: Shape; readonly shardsPerKeyspace: number }
+export type SystemOptions = {
+  readonly shape: Shape
+  readonly shardsPerKeyspace: number
+  /** @see PlatformOptions.supervised */
+  readonly supervised?: boolean
+}
 
 /** The whole system in workerd over the real local servers: what the journeys walk through. */
 export type System = Platform & {
   readonly url: string
   readonly runScheduled: Deployment['runScheduled']
+  /** Ends every Worker in the midst of what it does, and starts it anew with empty memory. */
+  readonly restartWorkers: Deployment['reload']
 }
 
 /** A port that was free a moment ago: the queue must know the gateway's address before the gateway is there. */
@@ -25,9 +32,14 @@ function freePort(): Promise<number> {
   })
 }
 
-export async function startSystem({ shape, shardsPerKeyspace }: SystemOptions): Promise<System> {
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { shape, shardsPerKeyspace, supervised = false } = options
   const port = await freePort()
-  const platform = await startPlatform({ shardsPerKeyspace, publicUrl: `http://127.0.0.1:${port}` })
+  const platform = await startPlatform({
+    shardsPerKeyspace,
+    supervised,
+    publicUrl: `http://127.0.0.1:${port}`,
+  })
   try {
     const env = { ...platform.env, ALLOW_LOOPBACK_WEBHOOKS: 'true' }
     const deployment = await deploy({ shape, port, env })
@@ -35,6 +47,7 @@ export async function startSystem({ shape, shardsPerKeyspace }: SystemOptions): 
       ...platform,
       url: deployment.url,
       runScheduled: deployment.runScheduled,
+      restartWorkers: deployment.reload,
       close: async () => {
         await deployment.close()
         await platform.close()
