@@ -11,6 +11,8 @@ export function untilTold(): Promise<void> {
     const timer = setInterval(() => {
       if (process.ppid !== parent) done()
     }, lookMs)
+    // Looking is no reason to stay: what was started is.
+    timer.unref()
     const done = () => {
       clearInterval(timer)
       resolve()
