@@ -49,6 +49,9 @@ export class Connection {
   readonly #engine: Database.Database
   readonly #prepared = new Map<string, Prepared>()
   readonly #changes: Database.Statement<[readonly SqlValue[]]>
+  readonly #anySchemaRow: Database.Statement<[readonly SqlValue[]]>
+  /** The schema clock when the engine last compared its own copy of the schema with the file's. */
+  #seenSchema = -1
   /** The lock was taken away in the middle of a transaction; the next program must be told. */
   wasRolledBack = false
   /** This transaction has changed the schema. */
@@ -65,6 +68,7 @@ export class Connection {
     )
     this.#changes = this.#engine.prepare('SELECT changes(), last_insert_rowid()')
     this.#changes.raw(true)
+    this.#anySchemaRow = this.#engine.prepare('SELECT 1 FROM sqlite_schema LIMIT 1')
   }
 
   get inTransaction(): boolean {
@@ -81,7 +85,25 @@ export class Connection {
     return fresh
   }
 
+  /**
+   * SQLite compares its copy of the schema with the file's when a statement runs, not when it is prepared. Prepared on
+   * an old copy, `INSERT INTO t VALUES (1, 2)` fails by the columns `t` had, and `SELECT *` names them over new rows.
+   */
+  #readSchema(): void {
+    const { version } = this.#schema
+    if (this.#seenSchema === version) return
+    try {
+      this.#anySchemaRow.get([])
+      // A transaction reads the schema of its snapshot; what the file holds by now is seen when it is over.
+      if (!this.#engine.inTransaction) this.#seenSchema = version
+    } catch (error) {
+      // Whatever is in the way of a read will be in the way of the statement too, and is told there.
+      if (engineFailureOf(error) === undefined) throw error
+    }
+  }
+
   #prepareFresh(sql: string): Prepared {
+    this.#readSchema()
     try {
       const engine = this.#engine.prepare<[readonly SqlValue[]]>(sql)
       const isReader = engine.reader
@@ -90,7 +112,7 @@ export class Connection {
       const columnsJson = JSON.stringify(
         columns.map(({ name, type }) => ({ name, decltype: type })),
       )
-      return { engine, isReader, columns, columnsJson, schemaVersion: this.#schema.version }
+      return { engine, isReader, columns, columnsJson, schemaVersion: this.#seenSchema }
     } catch (error) {
       const failure = engineFailureOf(error)
       if (failure === undefined) throw error

@@ -182,7 +182,10 @@ function pragmaKind(tokens: readonly Token[]): StatementKind | undefined {
   return isPragmaAllowed(pragmaName(tokens), pragmaHasArgument(tokens))
 }
 
-/** SQLite's numbering: a bare `?` takes the next number, `?7` its own, and a name keeps the one it first got. */
+/**
+ * SQLite's numbering: a bare `?` takes the next number, `?7` its own, and a name keeps the one it first got.
+ * A number with two names, as in `:a, ?1`, goes by the first of them, as with `sqlite3_bind_parameter_name`.
+ */
 function parametersOf(tokens: readonly Token[]): readonly (string | undefined)[] {
   const names: (string | undefined)[] = []
   for (const token of tokens) {
@@ -201,5 +204,5 @@ function number(names: (string | undefined)[], text: string): void {
   const index = Number(text.slice(1))
   if (index < 1 || index > maxParameters) return
   while (names.length < index) names.push(undefined)
-  names[index - 1] = text
+  names[index - 1] ??= text
 }

@@ -35,6 +35,8 @@ test('numbers parameters as SQLite does', () => {
     '$a::b(c)',
   ])
   expect(parametersOf('SELECT ?3, ?, ?1')).toEqual(['?1', undefined, '?3', undefined])
+  expect(parametersOf('SELECT :b, :a, ?1')).toEqual([':b', ':a'])
+  expect(parametersOf('SELECT ?1, :b, ?2')).toEqual(['?1', ':b'])
   expect(parametersOf('SELECT ?999999999')).toEqual([])
 })
 

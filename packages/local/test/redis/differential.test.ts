@@ -124,6 +124,25 @@ describe.skipIf(missingServer)(`the two engines (${missingServer ?? 'both here'}
     }
   }, 30_000)
 
+  test('trim streams approximately alike, whatever the entries weigh', async () => {
+    const heavy = Array.from({ length: 1000 }, (_, at) => [
+      'XADD',
+      'st',
+      `1-${at + 1}`,
+      'f',
+      'x'.repeat(at),
+    ])
+    await both(heavy)
+    const commands = [
+      ['XTRIM', 'st', 'MAXLEN', '~', '300'],
+      ['XLEN', 'st'],
+    ]
+
+    const { wanted, found } = await compare({ mode: 'pipeline', commands })
+
+    expect(found).toEqual(wanted)
+  })
+
   test('visit the same elements when a scan is followed to its end', async () => {
     const members = Array.from({ length: 700 }, (_, at) => `m${at}`)
     await both([

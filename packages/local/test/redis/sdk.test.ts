@@ -215,6 +215,47 @@ describe.each(engineKinds)('@upstash/redis over the %s engine', (engine) => {
       ).toEqual([0, 4])
     })
 
+    test('lists keys with their types while scanning', async () => {
+      const redis = stand.client()
+      await redis.set('text', 'x')
+      await redis.zadd('board', { score: 1, member: 'ann' })
+      await redis.xadd('log', '1-1', { a: 1 })
+
+      const [cursor, found] = await redis.scan('0', { count: 100, withType: true })
+      const [, matching] = await redis.scan('0', { count: 100, withType: true, match: 'b*' })
+
+      expect(cursor).toBe('0')
+      expect(found.toSorted((one, other) => one.key.localeCompare(other.key))).toEqual([
+        { key: 'board', type: 'zset' },
+        { key: 'log', type: 'stream' },
+        { key: 'text', type: 'string' },
+      ])
+      expect(matching).toEqual([{ key: 'board', type: 'zset' }])
+    })
+
+    test('copies within its database and never onto itself', async () => {
+      const redis = stand.client()
+      await redis.set('a', 'x')
+
+      expect(await redis.copy('a', 'a')).toBe('NOT_COPIED')
+      expect(await redis.copy('a', 'a', { replace: true })).toBe('NOT_COPIED')
+      expect(await redis.exec(['COPY', 'a', 'b', 'DB', '0'])).toBe(1)
+      expect(await redis.mget('a', 'b')).toEqual(['x', 'x'])
+    })
+
+    test('says how much memory a key takes: more for more', async () => {
+      const redis = stand.client()
+      const usage = (key: string) => redis.exec<number | null>(['MEMORY', 'USAGE', key])
+      await redis.set('a', 'x'.repeat(1000))
+      const small = await usage('a')
+      await redis.append('a', 'x'.repeat(10_000))
+
+      expect(small).toBeGreaterThan(1000)
+      expect(await usage('a')).toBeGreaterThan(10_000)
+      expect(await usage('nobody')).toBeNull()
+      await expect(redis.exec(['MEMORY', 'DOCTOR'])).rejects.toThrow('not available')
+    })
+
     test('counts what Upstash bills: commands, and the calls inside scripts', async () => {
       const billed = async (run: () => Promise<unknown>) => {
         stand.meter.reset()
@@ -230,6 +271,8 @@ describe.each(engineKinds)('@upstash/redis over the %s engine', (engine) => {
       expect(await billed(() => redis.eval(script, ['a'], []))).toBe(3)
       expect(await billed(() => redis.multi().eval(script, ['a'], []).get('a').exec())).toBe(4)
       expect(await billed(() => redis.exec(['SET', 'a', '3', 'IFEQ', '2']))).toBe(1)
+      expect(await billed(() => redis.scan(0, { withType: true }))).toBe(1)
+      expect(await billed(() => redis.copy('a', 'a'))).toBe(1)
       expect(await billed(() => redis.exec(['NOSUCH']).catch(() => undefined))).toBe(0)
     })
   })

@@ -74,8 +74,10 @@ function incrementFloat(context: Context, argv: Argv): Reply {
 
 function scan(context: Context, argv: Argv): Reply {
   cursorOf(word(argv, 2))
+  const fields = fieldsAt(context, argv)
+  if (fields.size === 0) return ['0', []]
   const { matches } = scanOptions(argv, 3)
-  return ['0', [...fieldsAt(context, argv)].filter(([field]) => matches(field)).flat()]
+  return ['0', [...fields].filter(([field]) => matches(field)).flat()]
 }
 
 function pickRandom(context: Context, argv: Argv): Reply {

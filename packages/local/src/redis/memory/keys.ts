@@ -60,7 +60,8 @@ function copy(context: Context, argv: Argv): Reply {
   if (index(database) !== 0) throw new ReplyError('ERR DB index is out of range')
   const source = word(argv, 1)
   const target = word(argv, 2)
-  if (source === target) throw new ReplyError('ERR source and destination objects are the same')
+  // Upstash copies nothing where Redis objects; its client's own tests hold it to that.
+  if (source === target) return 0
   const value = context.keys.get(source)
   if (!value || (!replace && context.keys.has(target))) return 0
   context.keys.delete(target)
@@ -78,6 +79,7 @@ type ScanOptions = {
   readonly matches: (text: Bytes) => boolean
   readonly count: number
   readonly type: string | undefined
+  readonly withTypes: boolean
 }
 
 const cursorPattern = /^\d{1,20}$/
@@ -88,13 +90,19 @@ export function cursorOf(text: Bytes): number {
   return Number(text)
 }
 
-/** Reads `[MATCH pattern] [COUNT n] [TYPE type]` from `position` on. */
+/** Reads `[MATCH pattern] [COUNT n]` from `position` on, and Upstash's `[TYPE type] [WITHTYPE]` of SCAN too. */
 export function scanOptions(argv: Argv, position: number): ScanOptions {
   let matches = globOf('*')
   let count = 10
   let type: string | undefined
+  let withTypes = false
   for (let at = position; at < argv.length; at += 2) {
     const name = option(argv, at)
+    if (name === 'WITHTYPE' && position === 2) {
+      withTypes = true
+      at--
+      continue
+    }
     if (at + 1 >= argv.length) throw syntaxError()
     if (name === 'MATCH') matches = globOf(word(argv, at + 1))
     else if (name === 'COUNT') count = index(word(argv, at + 1))
@@ -102,17 +110,18 @@ export function scanOptions(argv: Argv, position: number): ScanOptions {
     else throw syntaxError()
     if (count < 1) throw syntaxError()
   }
-  return { matches, count, type }
+  return { matches, count, type, withTypes }
 }
 
 function scan({ keys }: Context, argv: Argv): Reply {
   const cursor = cursorOf(word(argv, 1))
-  const { matches, count, type } = scanOptions(argv, 2)
+  const { matches, count, type, withTypes } = scanOptions(argv, 2)
   const page = keys.scan(cursor, count)
   const found = page.keys.filter(
     (key) => matches(key) && (type === undefined || keys.get(key)?.type === type),
   )
-  return [String(page.cursor), found]
+  const listed = withTypes ? found.flatMap((key) => [key, keys.get(key)?.type ?? 'none']) : found
+  return [String(page.cursor), listed]
 }
 
 function flush(context: Context, argv: Argv): Reply {

@@ -1,7 +1,9 @@
 import type { Argv } from '../engine.ts'
 import { ReplyError, type Reply } from '../reply.ts'
 import { option, reads, word, type Command, type Context } from './command.ts'
-import { wrongArity } from './errors.ts'
+import { syntaxError, wrongArity } from './errors.ts'
+import { bytesUsed } from './memory-usage.ts'
+import { index } from './numbers.ts'
 
 function ping(_: Context, argv: Argv): Reply {
   if (argv.length > 2) throw wrongArity('ping')
@@ -25,6 +27,20 @@ function info({ keys }: Context): Reply {
     ...(size > 0 ? [`db0:keys=${size}`] : []),
     '',
   ].join('\r\n')
+}
+
+/** `MEMORY USAGE key [SAMPLES n]`, of which every element is sampled. */
+function memory({ keys }: Context, argv: Argv): Reply {
+  if (option(argv, 1) !== 'USAGE') {
+    throw new ReplyError(`ERR unknown subcommand '${word(argv, 1)}'. Try MEMORY HELP.`)
+  }
+  if (argv.length > 3) {
+    if (argv.length !== 5 || option(argv, 3) !== 'SAMPLES') throw syntaxError()
+    if (index(word(argv, 4)) < 0) throw syntaxError()
+  }
+  const key = word(argv, 2)
+  const value = keys.get(key)
+  return value ? bytesUsed(key, value) : null
 }
 
 const describe =
@@ -56,5 +72,6 @@ export const serverCommands: Readonly<Record<string, Command>> = {
   ECHO: reads(2, (_, argv) => word(argv, 1)),
   TIME: reads(1, time),
   INFO: reads(-1, info),
+  MEMORY: reads(-3, memory),
   PUBLISH: reads(3, ({ publish }, argv) => publish(word(argv, 1), word(argv, 2))),
 }

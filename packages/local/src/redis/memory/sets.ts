@@ -121,8 +121,10 @@ function countIntersection(context: Context, argv: Argv): Reply {
 
 function scan(context: Context, argv: Argv): Reply {
   cursorOf(word(argv, 2))
+  const members = membersAt(context, word(argv, 1))
+  if (members.size === 0) return ['0', []]
   const { matches } = scanOptions(argv, 3)
-  return ['0', [...membersAt(context, word(argv, 1))].filter(matches)]
+  return ['0', [...members].filter(matches)]
 }
 
 export const sets: Readonly<Record<string, Command>> = {

@@ -186,8 +186,9 @@ function pickRandom(context: Context, argv: Argv): Reply {
 
 function scan(context: Context, argv: Argv): Reply {
   cursorOf(word(argv, 2))
-  const { matches } = scanOptions(argv, 3)
   const entries = scoresAt(context, word(argv, 1)).entries()
+  if (entries.length === 0) return ['0', []]
+  const { matches } = scanOptions(argv, 3)
   return [
     '0',
     listed(

@@ -32,7 +32,7 @@ export function emptyStream(): Stream {
   return { entries: [], last: firstId, maxDeleted: firstId, added: 0 }
 }
 
-/** stream-node-max-entries. Redis also begins a node after 4096 bytes, which is not modelled. */
+/** stream-node-max-entries; the limit by bytes is switched off in the server engine too. */
 const nodeEntries = 100
 
 export function append(stream: Stream, id: StreamId, fields: readonly Bytes[]): void {

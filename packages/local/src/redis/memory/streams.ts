@@ -212,11 +212,14 @@ function entriesAfter(
 }
 
 function info(context: Context, argv: Argv): Reply {
-  if (option(argv, 1) !== 'STREAM' || argv.length !== 3) {
+  const asked = option(argv, 1)
+  if ((asked !== 'STREAM' && asked !== 'GROUPS') || argv.length !== 3) {
     throw new ReplyError(`ERR unknown subcommand '${word(argv, 1)}'. Try XINFO HELP.`)
   }
   const stream = streamAt(context, word(argv, 2))
   if (!stream) throw noSuchKey()
+  // No stream of this engine has any.
+  if (asked === 'GROUPS') return []
   const [first] = stream.entries
   const last = stream.entries.at(-1)
   return [

@@ -14,7 +14,7 @@ const readCommands = new Set(
   `BITCOUNT BITFIELD_RO BITPOS DBSIZE DUMP ECHO EXISTS EXPIRETIME GEODIST GEOHASH GEOPOS GEORADIUSBYMEMBER_RO
   GEORADIUS_RO GEOSEARCH GET GETBIT GETRANGE HEXISTS HEXPIRETIME HGET HGETALL HKEYS HLEN HMGET HPEXPIRETIME HPTTL
   HRANDFIELD HSCAN HSTRLEN HTTL HVALS JSON.ARRINDEX JSON.ARRLEN JSON.GET JSON.MGET JSON.OBJKEYS JSON.OBJLEN
-  JSON.RESP JSON.STRLEN JSON.TYPE LINDEX LLEN LPOS LRANGE MGET PEXPIRETIME PFCOUNT PING PTTL RANDOMKEY SCARD SDIFF
+  JSON.RESP JSON.STRLEN JSON.TYPE LINDEX LLEN LPOS LRANGE MEMORY MGET PEXPIRETIME PFCOUNT PING PTTL RANDOMKEY SCARD SDIFF
   SINTER SINTERCARD SISMEMBER SMEMBERS SMISMEMBER SRANDMEMBER SSCAN STRLEN SUBSTR SUNION TOUCH TTL TYPE XINFO XLEN
   XPENDING XRANGE XREAD XREVRANGE ZCARD ZCOUNT ZDIFF ZINTER ZINTERCARD ZLEXCOUNT ZMSCORE ZRANDMEMBER ZRANGE
   ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE ZUNION`.split(
@@ -56,15 +56,22 @@ export function refusalOf(argv: Argv, access: Access): string | undefined {
   const isRead = readCommands.has(name)
   if (!isRead && !otherCommands.has(name)) return notAvailable(name)
   if (access === 'read-only' && !isRead) return noPermission(name)
-  if (name === 'COPY' && argv.slice(3).some((word) => word.toUpperCase() === 'DB')) {
-    return 'ERR DB index is out of range'
-  }
+  if (name === 'MEMORY' && argv[1]?.toUpperCase() !== 'USAGE') return notAvailable(name)
+  if (name === 'COPY' && leavesDatabase(argv)) return 'ERR DB index is out of range'
   // The documentation only says that the blocking form is not supported; the words are ours.
   return isBlocking(name, argv) ? `ERR ${name} with BLOCK is not supported over REST` : undefined
 }
 
 export function noPermission(name: string): string {
   return `NOPERM this user has no permissions to run the '${name.toLowerCase()}' command or its subcommand`
+}
+
+/** Upstash has one database, number 0. */
+function leavesDatabase(argv: Argv): boolean {
+  return argv.some((word, at) => {
+    const index = argv[at + 1]
+    return at >= 3 && word.toUpperCase() === 'DB' && index !== undefined && index !== '0'
+  })
 }
 
 function isBlocking(name: string, argv: Argv): boolean {

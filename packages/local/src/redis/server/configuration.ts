@@ -109,6 +109,8 @@ export function writeConfiguration(files: ServerFiles): void {
     'save ""',
     'maxmemory 0',
     'maxmemory-policy noeviction',
+    // Approximate trimming then removes nodes of 100 entries, whatever their bytes.
+    'stream-node-max-bytes 0',
     'user default on nopass ~* &* +@all',
     `user ${serverUser} on nopass ~* &* +@all ${forbidden.map((name) => `-${name}`).join(' ')}`,
     '',

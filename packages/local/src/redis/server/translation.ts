@@ -2,6 +2,7 @@ import type { Argv, Mode, Outcome } from '../engine.ts'
 import { isList, ReplyError, type Reply } from '../reply.ts'
 import { serverChannel } from './channels.ts'
 import { conditionalSet } from './conditional-set.ts'
+import { copyWithin, scanWithTypes } from './upstash-forms.ts'
 
 /** What goes over the wire for one request, and how to read what comes back. */
 export type Plan = {
@@ -36,9 +37,16 @@ function stepOf(argv: Argv, { db, native }: Place): Step {
     const [, channel = '', message = ''] = argv
     return { argv: ['PUBLISH', serverChannel(db, channel), message], isScript: false }
   }
-  const conditional = name === 'SET' && !native ? conditionalSet(argv) : undefined
-  if (conditional) return { argv: conditional, isScript: false }
+  const standIn = standInOf(name, argv, native)
+  if (standIn) return { argv: standIn, isScript: false }
   return { argv, isScript: scripts.has(name) && argv.length >= 3 }
+}
+
+/** What does for Upstash's form of a command; a script among them is billed as the one command it stands for. */
+function standInOf(name: string, argv: Argv, native: boolean): Argv | undefined {
+  if (name === 'SET' && !native) return conditionalSet(argv)
+  if (name === 'SCAN') return scanWithTypes(argv)
+  return name === 'COPY' ? copyWithin(argv) : undefined
 }
 
 /** Around a script stand two readings of the server's command count, atomically, so that nobody else is counted. */
