@@ -144,8 +144,10 @@ async function load(flags: Flags): Promise<number> {
     return 0
   }
   const started = Date.now()
-  const api = apiOf(flags.url.replace(/\/$/, ''), await tokenOf(flags))
-  const key = [flags.url, JSON.stringify(source)]
+  const token = await tokenOf(flags)
+  const api = apiOf(flags.url.replace(/\/$/, ''), token)
+  // The token is kept with the data: after `npm start -- --fresh` nothing that was answered before is there.
+  const key = [flags.url, token, JSON.stringify(source)]
   const checkpoint = await openCheckpoint(flags.resume ? checkpointFile(folder, key) : undefined)
   if (checkpoint.resumed > 0)
     process.stderr.write(`Going on after ${checkpoint.resumed} finished batches\n`)

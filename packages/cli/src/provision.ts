@@ -184,12 +184,13 @@ export async function provision(options: ProvisionOptions): Promise<Provisioned>
     const plans = Object.fromEntries(
       names.map((name) => [name, planOf(name, known.keyspaces[name], shardsPerKeyspace)]),
     )
-    known = await writeWhenChanged(meta, known, plans)
+    // A keyspace that this code does not have is another version's, and stays as it is.
+    known = await writeWhenChanged(meta, known, { ...known.keyspaces, ...plans })
     const jobs = Object.entries(plans).flatMap(([keyspace, plan]) =>
       plan.shards.map(({ name }) => ({ keyspace, plan, name })),
     )
     const placed = await provisionAll(jobs, options)
-    const keyspaces: Keyspaces = {}
+    const keyspaces: Keyspaces = { ...known.keyspaces }
     for (const [name, plan] of Object.entries(plans)) {
       const shards = plan.shards.map((shard) => {
         const { url = '', incarnation = '' } = placed.get(shard.name) ?? {}

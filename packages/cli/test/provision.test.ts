@@ -64,6 +64,24 @@ describe('provision', () => {
     expect(await rowsOf('meta', 'SELECT version, document FROM topology')).toEqual(topology)
   })
 
+  test('leaves a keyspace of another version where it is', async () => {
+    await provision({ provider, shardsPerKeyspace: 2 })
+    const later = {
+      shards: [{ name: 'later-0', url: 'http://127.0.0.1:1', incarnation: 'a' }],
+      slots: [{ from: 0, to: 16_383, shard: 'later-0', epoch: 3 }],
+    }
+    const grown = `UPDATE topology SET version = version + 1,
+document = json_set(document, '$.later', json('${JSON.stringify(later)}'))`
+    await rowsOf('meta', grown)
+    // A database that is to be provisioned anew makes this run write the topology.
+    await rowsOf('users-0', "UPDATE _shard_meta SET incarnation = 'adopted'")
+
+    await provision({ provider, shardsPerKeyspace: 2 })
+
+    const [row] = await rowsOf('meta', "SELECT document ->> '$.later' AS later FROM topology")
+    expect(JSON.parse(String(row?.['later']))).toEqual(later)
+  })
+
   test.each([1, 4, 9])(
     'completes what a run that died after %i databases began',
     async (survives) => {

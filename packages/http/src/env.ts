@@ -24,7 +24,7 @@ export const platformEnv = z.object({
   /** Tokens of the deployment for its staff and its import jobs. */
   OPERATOR_TOKEN: secret,
   IMPORT_TOKEN: secret,
-  /** Keys the fingerprints of idempotent requests; may be rotated, which forgets them. */
+  /** Keys the fingerprints of idempotent requests; may be rotated: repeats of what was asked before are then refused. */
   STOA_SECRET: secret,
 })
 

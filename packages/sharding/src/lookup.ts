@@ -37,7 +37,9 @@ export type LookupIndex = {
   confirm(claims: readonly Claim[], call: Call): Promise<void>
   /** Gives pending claims back. Safe to repeat. */
   release(claims: readonly Claim[], call: Call): Promise<void>
-  /** Moves a pending claim from `from` to its new owner; false when it was no longer so. */
+  /** Gives pending claims back that are as they were inserted: one that another try took up is that try's. Safe to repeat. */
+  giveBack(claims: readonly Claim[], call: Call): Promise<void>
+  /** Moves a pending claim from `from` to its new owner, or takes it up anew for the same; false when it was no longer so. */
   takeOver(claim: Claim, from: Holder, call: Call): Promise<boolean>
   /** Who holds a text. The caller verifies it against the main row: a claim may be pending. One round trip. */
   find(kind: string, text: string, call: Call): Promise<string | undefined>
@@ -93,10 +95,18 @@ function releaseClaims(keys: string): Statement {
   return { sql: `DELETE FROM lookup WHERE state = 'pending' AND ${matching}`, args: [keys] }
 }
 
+/** Taking a claim up makes its version grow. */
+function giveClaimsBack(keys: string): Statement {
+  return {
+    sql: `DELETE FROM lookup WHERE state = 'pending' AND version = 1 AND ${matching}`,
+    args: [keys],
+  }
+}
+
 function moveClaim(claim: Claim, from: Holder, now: number): Statement {
   return {
     sql: `UPDATE lookup SET owner_id = ?, claimed_at = ?, version = version + 1
-WHERE slot = ? AND kind = ? AND text = ? AND owner_id = ? AND state = 'pending' AND claimed_at = ?`,
+WHERE slot = ? AND kind = ? AND text = ? AND owner_id = ? AND state = 'pending' AND (claimed_at = ? OR owner_id = ?)`,
     args: [
       claim.owner,
       now,
@@ -105,6 +115,7 @@ WHERE slot = ? AND kind = ? AND text = ? AND owner_id = ? AND state = 'pending' 
       claim.text,
       from.owner,
       from.claimedAt,
+      claim.owner,
     ],
   }
 }
@@ -145,6 +156,9 @@ export function createLookup(router: Router, clock: Clock): LookupIndex {
     },
     release: async (claims, call) => {
       await write(claims, (keys) => [releaseClaims(keys)], call)
+    },
+    giveBack: async (claims, call) => {
+      await write(claims, (keys) => [giveClaimsBack(keys)], call)
     },
     takeOver: async (claim, from, call) => {
       const statement = moveClaim(claim, from, clock.now())
@@ -229,7 +243,7 @@ async function claimOnce(
     const expired = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs
     if (expired && !(await exists(holder.owner, claim))) continue
     // Never what was adopted: the earlier try may have written its main row, and would lose its text to the next comer.
-    await index.release(claims, call)
+    await index.giveBack(claims, call)
     return { taken: claim.kind }
   }
   const owner =
@@ -241,7 +255,9 @@ async function claimOnce(
   for (const { claim, holder } of pairs) {
     // An adopted claim that is old could be taken over while we still write: taken anew, its grace begins again.
     const isOld = holder.state === 'pending' && holder.claimedAt <= now - claimGraceMs / 2
-    if (holder.owner === owner && !isOld) continue
+    // What another try claimed is taken up even under the same id, or that try could still give it back.
+    const isAdopted = holder.state === 'pending' && holder.owner !== mine
+    if (holder.owner === owner && !isOld && !isAdopted) continue
     if (!(await index.takeOver({ ...claim, owner }, holder, call))) return undefined
   }
   return { owner }

@@ -109,6 +109,26 @@ describe('claimAll', () => {
     },
   )
 
+  test('keeps what it took up when the earlier try gives its claims back late', async () => {
+    const [first, second, stranger] = [ids.root('one'), ids.root('one'), ids.root('other')]
+    await lookup.claim(claimsOf(stranger, 'grace'), call)
+    const between: unknown[] = []
+    const late: LookupIndex = {
+      ...lookup,
+      giveBack: async (claims, each) => {
+        await lookup.giveBack(claimsOf(stranger, 'grace'), each)
+        between.push(await claim(second, 'ada', 'grace'))
+        await lookup.giveBack(claims, each)
+      },
+    }
+    const job = { claims: claimsOf(first, 'ada', 'grace'), exists: async () => false }
+
+    expect(await claimAll(late, { ...job, now: clock.now() }, call)).toEqual({ taken: 'handle' })
+
+    expect(between).toEqual([{ owner: first }])
+    expect([await holderOf('ada'), await holderOf('grace')]).toEqual([first, first])
+  })
+
   test('begins the grace of an old claim again when it takes it up', async () => {
     const earlier = ids.root('the same key')
     await claim(earlier, 'ada')

@@ -11,7 +11,7 @@ const state = z.object({
   ids: z.record(z.string(), z.string()),
 })
 
-/** Which batches of a load were answered, kept in a file, so that a run that was killed goes on where it was. */
+/** Which batches of a load were taken whole, kept in a file, so that a run that was killed goes on where it was. */
 export type Checkpoint = {
   readonly isDone: (phase: Phase, first: number) => boolean
   readonly markDone: (
@@ -19,12 +19,14 @@ export type Checkpoint = {
     first: number,
     ids: Readonly<Record<string, string>>,
   ) => Promise<void>
+  /** Takes ids of a batch that is not done; kept in the file with the next batch that is. */
+  readonly learn: (ids: Readonly<Record<string, string>>) => void
   readonly ids: ReadonlyMap<string, string>
   /** How many batches an earlier run left done. */
   readonly resumed: number
 }
 
-/** The file for one input into one deployment: another file or another address begins anew. */
+/** The file for one input into one deployment: another file, address or import token begins anew. */
 export function checkpointFile(folder: string, key: readonly string[]): string {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)
   return path.join(folder, `load-${digest}.json`)
@@ -55,14 +57,18 @@ export async function openCheckpoint(file: string | undefined): Promise<Checkpoi
     await writeFile(`${file}.new`, text)
     await rename(`${file}.new`, file)
   }
+  const learn: Checkpoint['learn'] = (more) => {
+    for (const [handle, id] of Object.entries(more)) ids.set(handle, id)
+  }
   return {
     ids,
+    learn,
     resumed: [...done.values()].reduce((sum, firsts) => sum + firsts.size, 0),
     isDone: (phase, first) => done.get(phase)?.has(first) ?? false,
     markDone: (phase, first, more) => {
       const firsts = done.get(phase) ?? new Set()
       done.set(phase, firsts.add(first))
-      for (const [handle, id] of Object.entries(more)) ids.set(handle, id)
+      learn(more)
       writing = writing.then(save)
       return writing
     },

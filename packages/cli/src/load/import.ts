@@ -1,6 +1,6 @@
 import type { Api } from './api.ts'
 import { pooled, retried } from './api.ts'
-import type { Line, Member, Source } from './source.ts'
+import type { Edge, Line, Member, Source } from './source.ts'
 
 /** Lines in one request, and requests at a time. */
 const linesAtOnce = 250
@@ -45,6 +45,8 @@ export type Importer = {
     first: number,
     ids: Readonly<Record<string, string>>,
   ) => Promise<void>
+  /** Takes the ids of a batch that is not done, because lines of it were refused: another run sends it again. */
+  readonly learn: (ids: Readonly<Record<string, string>>) => void
 }
 
 type Job<T> = {
@@ -56,7 +58,7 @@ type Job<T> = {
 }
 
 async function runPhase<T>(
-  { progress, isDone, markDone }: Importer,
+  { progress, isDone, markDone, learn }: Importer,
   { phase, lines, send, idsOf }: Job<T>,
   tally: Tally,
 ): Promise<void> {
@@ -68,7 +70,9 @@ async function runPhase<T>(
         if (outcome === 'refused') tally.refused.push({ phase, line, code: code ?? 'refused' })
         else tally[outcome] += 1
       }
-      await markDone(phase, batch.first, idsOf?.(batch.lines, results) ?? {})
+      const ids = idsOf?.(batch.lines, results) ?? {}
+      if (results.some(({ outcome }) => outcome === 'refused')) learn(ids)
+      else await markDone(phase, batch.first, ids)
     }
     done += batch.lines.length
     progress(phase, done, lines.length)
@@ -133,6 +137,27 @@ function idsByHandle(
 }
 
 /**
+ * Sends follows by the ids of their members; those of a member that was refused are refused with it, so that every
+ * line keeps its place in its batch.
+ */
+function byHandle(send: Send<Edge>, ids: ReadonlyMap<string, string>): Send<Edge> {
+  return async (lines) => {
+    const known = lines.flatMap(({ line, value }) => {
+      const follower = ids.get(value.follower)
+      const followee = ids.get(value.followee)
+      if (follower === undefined || followee === undefined) return []
+      return [{ line, value: { follower, followee } }]
+    })
+    const answers = (known.length === 0 ? [] : await send(known)).values()
+    return lines.map(({ line, value }): Result => {
+      const isKnown = ids.has(value.follower) && ids.has(value.followee)
+      const answer = isKnown ? answers.next().value : undefined
+      return answer ?? { line, outcome: 'refused', code: 'member_refused' }
+    })
+  }
+}
+
+/**
  * Brings `source` in: members first, for the follows need their ids, and categories before products. It may stop
  * anywhere and begin again: every line is idempotent.
  */
@@ -149,14 +174,8 @@ export async function importAll(
     { phase: 'members', lines: members, send: send.members, idsOf: idsByHandle },
     tally,
   )
-  const follows = source.edges.flatMap(({ line, value }) => {
-    const follower = ids.get(value.follower)
-    const followee = ids.get(value.followee)
-    return follower === undefined || followee === undefined
-      ? []
-      : [{ line, value: { follower, followee } }]
-  })
-  await runPhase(importer, { phase: 'follows', lines: follows, send: send.follows }, tally)
+  const follows = byHandle(send.follows, ids)
+  await runPhase(importer, { phase: 'follows', lines: source.edges, send: follows }, tally)
   await runPhase(importer, { phase: 'categories', lines: categories, send: send.categories }, tally)
   await runPhase(importer, { phase: 'products', lines: products, send: send.products }, tally)
   return tally

@@ -30,8 +30,11 @@ export async function logIn(
   call: Call,
 ): Promise<{ readonly session: Session; readonly token: string }> {
   const account = await members.findAccount(login, call)
-  const right = await passwords.verify(password, account?.passwordHash)
-  if (account === undefined || !right) throw new WrongCredentialsError()
+  const passwordHash = account?.passwordHash
+  const right = await passwords.verify(password, passwordHash)
+  if (account === undefined || passwordHash === undefined || !right) {
+    throw new WrongCredentialsError()
+  }
   const secret = secrets.create()
   const now = clock.now()
   const session = {
@@ -41,7 +44,8 @@ export async function logIn(
     createdAt: now,
     expiresAt: now + sessionMs,
   }
-  await sessions.add(session, call)
+  // A reset that came while the password was checked has ended every session, and this one with them.
+  if (!(await sessions.add(session, passwordHash, call))) throw new WrongCredentialsError()
   return { session, token: formatToken({ id: session.id, secret }) }
 }
 

@@ -45,7 +45,8 @@ export type ImportStore = {
 }
 
 export type SessionStore = {
-  add(session: Session, call: Call): Promise<void>
+  /** Begins the session; false when `passwordHash`, which was checked for it, is no longer the member's. */
+  add(session: Session, passwordHash: string, call: Call): Promise<boolean>
   /** The session when it has neither ended nor been revoked. */
   getLive(id: string, now: number, call: Call): Promise<Session | undefined>
   revoke(id: string, now: number, call: Call): Promise<void>

@@ -9,9 +9,17 @@ import { db } from './builder.ts'
 
 export function sessionStore({ router, committer }: KeyspaceAccess): SessionStore {
   return {
-    add: async (session, call) => {
-      const statements = [statement(db.insert(sessions).values(session))]
-      await committer.commit({ slots: [slotOfId(session.id)], statements, events: [] }, call)
+    add: async ({ id, member, secretHash, createdAt, expiresAt }, passwordHash, call) => {
+      const insert = {
+        sql: `INSERT INTO session (id, member, secret_hash, created_at, expires_at)
+SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM credential WHERE member = ? AND hash = ?) RETURNING id`,
+        args: [id, member, secretHash, createdAt, expiresAt, member, passwordHash],
+      }
+      const { rows } = await committer.commit(
+        { slots: [slotOfId(id)], statements: [insert], events: [] },
+        call,
+      )
+      return rows?.[0]?.rows.length === 1
     },
     getLive: async (id, now, call) => {
       const query = db
