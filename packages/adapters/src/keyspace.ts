@@ -27,6 +27,7 @@ import {
 } from '@stoa/sharding'
 
 import { libsqlShard } from './libsql.ts'
+import { qstashQueue } from './qstash.ts'
 
 /** Where the databases are. */
 export type DatabaseConfig = {
@@ -113,4 +114,28 @@ export function openKeyspace(options: KeyspaceOptions): KeyspaceAccess {
     ids: createIds({ clock, random: secureRandom }),
     clock,
   }
+}
+
+/** The variables of a deployment that a keyspace needs; `PlatformEnv` of `@stoa/http` has them. */
+export type DeploymentVariables = {
+  readonly META_URL: string
+  readonly LIBSQL_TOKEN: string
+  readonly QSTASH_URL: string
+  readonly QSTASH_TOKEN: string
+  readonly PUBLIC_URL: string
+}
+
+/** Opens a service's keyspace from the variables of its deployment. @see openKeyspace */
+export function openServiceKeyspace(
+  keyspace: string,
+  config: DeploymentVariables,
+  hooks: Pick<KeyspaceOptions, 'defer' | 'report'>,
+): KeyspaceAccess {
+  return openKeyspace({
+    keyspace,
+    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
+    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
+    publicUrl: config.PUBLIC_URL,
+    ...hooks,
+  })
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -111,7 +111,9 @@ async function secretsIn(dataDir: string): Promise<Secrets> {
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as Secrets
   const secrets = { operator: newSecret(), importer: newSecret(), secret: newSecret() }
   await mkdir(dataDir, { recursive: true })
-  await writeFile(file, JSON.stringify(secrets), { mode: 0o600 })
+  // Whole or not at all: half a file would stop every later start.
+  await writeFile(`${file}.new`, JSON.stringify(secrets), { mode: 0o600 })
+  await rename(`${file}.new`, file)
   return secrets
 }
 

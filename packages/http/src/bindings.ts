@@ -17,7 +17,8 @@ export function boundFetchers(env: unknown): Links['fetcher'] {
   return (service) => {
     const name = service.toUpperCase()
     const binding: unknown = bindings.get(name)
-    if (!isBinding(binding)) throw new Error(`Cannot reach ${service}: no service is bound as ${name}`)
+    if (!isBinding(binding))
+      throw new Error(`Cannot reach ${service}: no service is bound as ${name}`)
     return (request) => binding.fetch(request)
   }
 }

@@ -1,6 +1,7 @@
 import { clientOf, type Links } from '@stoa/contracts'
 import { users } from '@stoa/contracts/users'
 import { parseTypedId } from '@stoa/kernel'
+
 import type { PlatformEnv } from './env.ts'
 import { report } from './report.ts'
 import { createService, type Service } from './service.ts'

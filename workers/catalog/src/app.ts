@@ -1,13 +1,10 @@
 import { qstashVerifier } from '@stoa/adapters/qstash'
-import { clientOf, type Links } from '@stoa/contracts'
-import { users } from '@stoa/contracts/users'
-import { createService, serveInbox, type Service } from '@stoa/http'
-import { parseTypedId } from '@stoa/kernel'
+import type { Links } from '@stoa/contracts'
+import { createMemberService, serveInbox, type Service, report } from '@stoa/http'
 
 import { buildDeps } from './deps.ts'
 import { readConfig } from './env.ts'
 import { listProducts } from './inbox/list-products.ts'
-import { report } from './report.ts'
 import { serveCategories } from './routes/categories.ts'
 import { serveProducts } from './routes/products.ts'
 
@@ -15,16 +12,7 @@ import { serveProducts } from './routes/products.ts'
 export function createCatalog(env: unknown, links: Links): Service {
   const config = readConfig(env)
   const deps = buildDeps(config, links)
-  const sessions = clientOf(users, links.fetcher('users'))
-  const service = createService({
-    authenticate: async (token, call) => {
-      const headers = { authorization: `Bearer ${token}` }
-      return parseTypedId('usr', (await sessions.currentSession({ headers }, call)).member)
-    },
-    tokens: { operator: config.OPERATOR_TOKEN, importer: config.IMPORT_TOKEN },
-    secret: config.STOA_SECRET,
-    report,
-  })
+  const service = createMemberService(config, links)
   serveProducts(service, deps)
   serveCategories(service, deps)
   serveInbox(service, {

@@ -1,11 +1,10 @@
-import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
-import { qstashQueue } from '@stoa/adapters/qstash'
+import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import type { Links } from '@stoa/contracts'
+import { report } from '@stoa/http'
 import { createLookup } from '@stoa/sharding'
 
 import type { CategoryStore, ImportStore, Neighbours, ProductStore } from './domain/ports.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 import { categoryStore } from './store/categories.ts'
 import { importStore } from './store/imports.ts'
 import { neighboursOf } from './store/neighbours.ts'
@@ -20,14 +19,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock' | 'inbox'> & {
 
 export function buildDeps(config: Config, links: Links): Deps {
   const { defer } = links
-  const access = openKeyspace({
-    keyspace: 'catalog',
-    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
-    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
-    publicUrl: config.PUBLIC_URL,
-    defer,
-    report,
-  })
+  const access = openServiceKeyspace('catalog', config, { defer, report })
   const store = { access, lookup: createLookup(access.router, access.clock), defer }
   return {
     ids: access.ids,

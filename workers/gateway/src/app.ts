@@ -1,9 +1,8 @@
 import type { Links } from '@stoa/contracts'
-import { createService, HttpFault, type Service } from '@stoa/http'
+import { createService, HttpFault, type Service, report } from '@stoa/http'
 
 import { buildDeps } from './deps.ts'
 import { readConfig } from './env.ts'
-import { report } from './report.ts'
 import { serveForwards } from './routes/forward.ts'
 import { serveHealth } from './routes/health.ts'
 import { serveOpenapi } from './routes/openapi.ts'

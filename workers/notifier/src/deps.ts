@@ -1,12 +1,11 @@
-import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
-import { qstashQueue } from '@stoa/adapters/qstash'
+import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import type { Links } from '@stoa/contracts'
+import { report } from '@stoa/http'
 import { type Random, secureRandom } from '@stoa/kernel'
 
 import type { DeliveryStore, EndpointStore, PostWebhook } from './domain/ports.ts'
 import type { UrlPolicy } from './domain/webhook-url.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 import { deliveryStore } from './store/deliveries.ts'
 import { endpointStore } from './store/endpoints.ts'
 import { postWebhook } from './store/post-webhook.ts'
@@ -20,14 +19,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock' | 'inbox'> & {
 }
 
 export function buildDeps(config: Config, { defer }: Links): Deps {
-  const access = openKeyspace({
-    keyspace: 'notifier',
-    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
-    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
-    publicUrl: config.PUBLIC_URL,
-    defer,
-    report,
-  })
+  const access = openServiceKeyspace('notifier', config, { defer, report })
   return {
     ids: access.ids,
     clock: access.clock,

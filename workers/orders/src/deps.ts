@@ -1,11 +1,10 @@
-import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
-import { qstashQueue } from '@stoa/adapters/qstash'
+import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import { clientOf, type Links } from '@stoa/contracts'
 import { catalog } from '@stoa/contracts/catalog'
+import { report } from '@stoa/http'
 
 import type { CartStore, Offers, OrderStore, Secrets } from './domain/ports.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 import { cartStore } from './store/carts.ts'
 import { catalogOffers } from './store/offers.ts'
 import { orderStore } from './store/orders.ts'
@@ -19,14 +18,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
 }
 
 export function buildDeps(config: Config, { fetcher, defer }: Links): Deps {
-  const access = openKeyspace({
-    keyspace: 'orders',
-    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
-    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
-    publicUrl: config.PUBLIC_URL,
-    defer,
-    report,
-  })
+  const access = openServiceKeyspace('orders', config, { defer, report })
   return {
     ids: access.ids,
     clock: access.clock,

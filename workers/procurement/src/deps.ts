@@ -1,10 +1,9 @@
-import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
-import { qstashQueue } from '@stoa/adapters/qstash'
+import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import type { Links } from '@stoa/contracts'
+import { report } from '@stoa/http'
 
 import type { PurchaseOrderStore, SupplierStore } from './domain/ports.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 import { purchaseOrderStore } from './store/purchase-orders.ts'
 import { supplierStore } from './store/suppliers.ts'
 
@@ -14,14 +13,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
 }
 
 export function buildDeps(config: Config, { defer }: Links): Deps {
-  const access = openKeyspace({
-    keyspace: 'procurement',
-    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
-    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
-    publicUrl: config.PUBLIC_URL,
-    defer,
-    report,
-  })
+  const access = openServiceKeyspace('procurement', config, { defer, report })
   return {
     ids: access.ids,
     clock: access.clock,

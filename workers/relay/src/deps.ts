@@ -1,11 +1,11 @@
 import { allShards } from '@stoa/adapters/keyspace'
 import { qstashQueue } from '@stoa/adapters/qstash'
+import { report } from '@stoa/http'
 import { type Call, type SqlShard, systemClock } from '@stoa/kernel'
 import { sweepOutbox } from '@stoa/messaging'
 
 import type { SweepDeps } from './domain/sweep.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 
 export type Deps = SweepDeps & {
   readonly shards: (call: Call) => Promise<readonly SqlShard[]>

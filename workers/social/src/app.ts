@@ -1,10 +1,9 @@
 import type { Links } from '@stoa/contracts'
-import { createService, serveInbox, type Service } from '@stoa/http'
+import { createMemberService, serveInbox, type Service, report } from '@stoa/http'
 
 import { buildDeps } from './deps.ts'
 import { readConfig } from './env.ts'
 import { hear } from './inbox/hear.ts'
-import { report } from './report.ts'
 import { serveGraph } from './routes/graph.ts'
 import { servePosts } from './routes/posts.ts'
 
@@ -12,12 +11,7 @@ import { servePosts } from './routes/posts.ts'
 export function createSocial(env: unknown, links: Links): Service {
   const config = readConfig(env)
   const deps = buildDeps(config, links)
-  const service = createService({
-    authenticate: deps.authenticate,
-    tokens: { operator: config.OPERATOR_TOKEN, importer: config.IMPORT_TOKEN },
-    secret: config.STOA_SECRET,
-    report,
-  })
+  const service = createMemberService(config, links)
   servePosts(service, deps)
   serveGraph(service, deps)
   serveInbox(service, {

@@ -1,29 +1,17 @@
 import { qstashVerifier } from '@stoa/adapters/qstash'
-import { clientOf, type Links } from '@stoa/contracts'
-import { users } from '@stoa/contracts/users'
-import { createService, serveInbox, type Service } from '@stoa/http'
-import { parseTypedId } from '@stoa/kernel'
+import type { Links } from '@stoa/contracts'
+import { createMemberService, serveInbox, type Service, report } from '@stoa/http'
 
 import { buildDeps } from './deps.ts'
 import { readConfig } from './env.ts'
 import { countEvents } from './inbox/count-events.ts'
-import { report } from './report.ts'
 import { serveCounts } from './routes/counts.ts'
 
 /** The stats service: what is counted of members and products. @throws InvalidEnvError */
 export function createStats(env: unknown, links: Links): Service {
   const config = readConfig(env)
   const deps = buildDeps(config, links)
-  const sessions = clientOf(users, links.fetcher('users'))
-  const service = createService({
-    authenticate: async (token, call) => {
-      const headers = { authorization: `Bearer ${token}` }
-      return parseTypedId('usr', (await sessions.currentSession({ headers }, call)).member)
-    },
-    tokens: { operator: config.OPERATOR_TOKEN, importer: config.IMPORT_TOKEN },
-    secret: config.STOA_SECRET,
-    report,
-  })
+  const service = createMemberService(config, links)
   serveCounts(service, deps)
   serveInbox(service, {
     consumer: 'stats',

@@ -1,10 +1,9 @@
 import type { Links } from '@stoa/contracts'
-import { createService, type Service } from '@stoa/http'
+import { createService, type Service, report } from '@stoa/http'
 
 import { buildDeps } from './deps.ts'
 import { authenticate } from './domain/log-in.ts'
 import { readConfig } from './env.ts'
-import { report } from './report.ts'
 import { serveMembers } from './routes/members.ts'
 import { type CheckedSessions, serveSessions } from './routes/sessions.ts'
 

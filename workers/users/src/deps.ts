@@ -1,6 +1,6 @@
-import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
-import { qstashQueue } from '@stoa/adapters/qstash'
+import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import type { Links } from '@stoa/contracts'
+import { report } from '@stoa/http'
 import { createLookup } from '@stoa/sharding'
 
 import type {
@@ -12,7 +12,6 @@ import type {
   SessionStore,
 } from './domain/ports.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 import { importStore, memberStore } from './store/members.ts'
 import { scryptHasher } from './store/scrypt.ts'
 import { sha256Secrets } from './store/secrets.ts'
@@ -28,14 +27,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
 }
 
 export function buildDeps(config: Config, { defer }: Links): Deps {
-  const access = openKeyspace({
-    keyspace: 'users',
-    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
-    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
-    publicUrl: config.PUBLIC_URL,
-    defer,
-    report,
-  })
+  const access = openServiceKeyspace('users', config, { defer, report })
   const store = { access, lookup: createLookup(access.router, access.clock), defer }
   return {
     ids: access.ids,

@@ -1,11 +1,11 @@
-import { type KeyspaceAccess, openKeyspace } from '@stoa/adapters/keyspace'
-import { qstashQueue, qstashVerifier } from '@stoa/adapters/qstash'
+import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
+import { qstashVerifier } from '@stoa/adapters/qstash'
 import type { Links } from '@stoa/contracts'
+import { report } from '@stoa/http'
 import type { QueueVerifier } from '@stoa/kernel'
 
 import type { StockStore } from './domain/ports.ts'
 import type { Config } from './env.ts'
-import { report } from './report.ts'
 import { stockStore } from './store/stock.ts'
 
 export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
@@ -14,14 +14,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
 }
 
 export function buildDeps(config: Config, { defer }: Links): Deps {
-  const access = openKeyspace({
-    keyspace: 'warehouse',
-    database: { metaUrl: config.META_URL, token: config.LIBSQL_TOKEN },
-    queue: qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN }),
-    publicUrl: config.PUBLIC_URL,
-    defer,
-    report,
-  })
+  const access = openServiceKeyspace('warehouse', config, { defer, report })
   return {
     ids: access.ids,
     clock: access.clock,

@@ -7,7 +7,7 @@ const linesAtOnce = 250
 const requestsAtOnce = 4
 
 /** How long lines that name members the social service has not heard of yet are tried again. */
-const settleTriesMax = 60
+const settleTriesMax = 240
 const settleMs = 500
 
 export type Phase = 'members' | 'follows' | 'categories' | 'products'

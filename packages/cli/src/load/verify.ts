@@ -6,7 +6,7 @@ const requestsAtOnce = 8
 const differencesMax = 50
 
 /** How long what events bring may still be on its way. */
-const settleTriesMax = 60
+const settleTriesMax = 120
 const settleMs = 1_000
 
 type Check = { readonly what: string; readonly differs: () => Promise<string | undefined> }

@@ -1,5 +1,5 @@
 import { catalog } from '@stoa/contracts/catalog'
-import type { Service } from '@stoa/http'
+import { type Service, report } from '@stoa/http'
 import { type Call, isFault, parseTypedId, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
@@ -7,7 +7,6 @@ import { createProduct } from '../domain/create-product.ts'
 import { importProducts } from '../domain/import-products.ts'
 import { readProductPage } from '../domain/product-page.ts'
 import { type Offer, type Product, ProductNotFoundError } from '../domain/product.ts'
-import { report } from '../report.ts'
 
 function presentSeller(seller: string | null): string | null {
   return seller === null ? null : typedId('usr', seller)

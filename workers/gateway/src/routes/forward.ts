@@ -5,10 +5,9 @@ import {
   type Service as ServiceName,
   services,
 } from '@stoa/contracts'
-import { HttpFault, problemResponse, requestIdOf, type Service } from '@stoa/http'
+import { HttpFault, problemResponse, requestIdOf, type Service, report } from '@stoa/http'
 
 import type { Deps } from '../deps.ts'
-import { report } from '../report.ts'
 
 async function forward(request: Request, name: ServiceName, { fetcher }: Deps): Promise<Response> {
   const requestId = requestIdOf(request)

@@ -1,11 +1,10 @@
 import { qstashVerifier } from '@stoa/adapters/qstash'
-import { type Service, serveInbox } from '@stoa/http'
+import { type Service, serveInbox, report } from '@stoa/http'
 import { isOf, type StoaEvent } from '@stoa/messaging'
 
 import type { Deps } from '../deps.ts'
 import { settle, type StockAnswer } from '../domain/order-settle.ts'
 import type { Config } from '../env.ts'
-import { report } from '../report.ts'
 
 /** What an event says of a line; nothing, for an event that is not the warehouse's. */
 function answerOf(event: StoaEvent): readonly StockAnswer[] {

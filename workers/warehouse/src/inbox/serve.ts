@@ -1,7 +1,6 @@
-import { type Service, serveInbox } from '@stoa/http'
+import { type Service, serveInbox, report } from '@stoa/http'
 
 import type { Deps } from '../deps.ts'
-import { report } from '../report.ts'
 import { stockChangesOf } from './stock-changes.ts'
 
 /** Serves the deliveries of the queue. */
