@@ -10,7 +10,7 @@ import type { Router } from '@stoa/sharding'
 
 import type { Committer, Work } from './committer.ts'
 
-/** How long the answer of an idempotent request is kept and repeated. */
+/** How long the answer of an idempotent request is kept at least. */
 export const keptMs = 24 * 60 * 60 * 1_000
 
 /** The same Idempotency-Key came with another request. */
