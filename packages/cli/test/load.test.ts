@@ -89,6 +89,8 @@ describe('demoSource', () => {
     // Some are followed by many times what the median is: that is what hot keys come from.
     expect(sorted.at(-1)).toBeGreaterThan(4 * (sorted[100] ?? 0))
     expect(source.bad).toEqual([])
+    // A real graph may be loaded beside it, and must not find its members there.
+    expect(source.members.every(({ value }) => value.handle.startsWith('demo_'))).toBe(true)
   })
 })
 

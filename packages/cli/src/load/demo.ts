@@ -42,7 +42,7 @@ function categoryTree(count: number): string {
 
 /** A set of the same shape as the real input, the same for the same seed. */
 export function demoSource({ members, categories }: DemoSize, seed: number): Source {
-  const graph = parseGraph(preferentialEdges(members, seed), 'demo graph')
+  const graph = parseGraph(preferentialEdges(members, seed), 'demo graph', 'demo')
   const shop = parseCategories(categoryTree(categories), 'demo categories', seed)
   return { ...graph, ...shop, bad: [...graph.bad, ...shop.bad] }
 }

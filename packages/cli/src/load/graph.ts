@@ -6,15 +6,19 @@ export type Graph = {
   readonly bad: readonly BadLine[]
 }
 
-function memberOf(node: string): Member {
-  return { handle: `node_${node}`, email: `node_${node}@example.org`, name: `Member ${node}` }
+/** What the members of a graph are called by; another for the demo, which must not be taken for a real one. */
+export type GraphName = 'node' | 'demo'
+
+function memberOf(name: GraphName, node: string): Member {
+  const handle = `${name}_${node}`
+  return { handle, email: `${handle}@example.org`, name: `Member ${node}` }
 }
 
 /**
  * A social graph from an edge list: two node numbers a line, `#` begins a comment. An edge stands for two follows, one
  * in each direction; a repeated edge counts once. Each node becomes a member, at the line where it first appears.
  */
-export function parseGraph(text: string, file: string): Graph {
+export function parseGraph(text: string, file: string, name: GraphName = 'node'): Graph {
   const members = new Map<string, Line<Member>>()
   const edges = new Map<string, Line<Edge>>()
   const bad: BadLine[] = []
@@ -32,7 +36,7 @@ export function parseGraph(text: string, file: string): Graph {
       continue
     }
     for (const node of [from, to]) {
-      if (!members.has(node)) members.set(node, { line, value: memberOf(node) })
+      if (!members.has(node)) members.set(node, { line, value: memberOf(name, node) })
     }
     for (const [follower, followee] of [
       [from, to],
@@ -40,7 +44,10 @@ export function parseGraph(text: string, file: string): Graph {
     ] as const) {
       const key = `${follower} ${followee}`
       if (edges.has(key)) continue
-      const value = { follower: memberOf(follower).handle, followee: memberOf(followee).handle }
+      const value = {
+        follower: memberOf(name, follower).handle,
+        followee: memberOf(name, followee).handle,
+      }
       edges.set(key, { line, value })
     }
   }
