@@ -4,6 +4,7 @@ import type { Source } from './source.ts'
 
 const requestsAtOnce = 8
 const differencesMax = 50
+const progressEvery = 100
 
 /** How long what events bring may still be on its way. */
 const settleTriesMax = 120
@@ -117,16 +118,21 @@ export async function verifyAll(
   let checks = [...graphChecks(api, source, ids), ...shopChecks(api, source)]
   const total = checks.length
   let differences: string[] = []
+  let same = 0
   for (let tries = 1; checks.length > 0 && tries <= settleTriesMax; tries += 1) {
     const open: Check[] = []
     differences = []
     await pooled(checks, requestsAtOnce, async (check) => {
       const difference = await check.differs().catch((error: unknown) => String(error))
-      if (difference === undefined) return
+      if (difference === undefined) {
+        same += 1
+        if (same % progressEvery === 0) progress(same, total)
+        return
+      }
       open.push(check)
       if (differences.length < differencesMax) differences.push(`${check.what}: ${difference}`)
     })
-    progress(total - open.length, total)
+    if (open.length === 0) progress(total, total)
     checks = open
     if (checks.length > 0) await new Promise((resolve) => setTimeout(resolve, settleMs))
   }
