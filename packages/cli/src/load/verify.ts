@@ -118,15 +118,15 @@ export async function verifyAll(
   let checks = [...graphChecks(api, source, ids), ...shopChecks(api, source)]
   const total = checks.length
   let differences: string[] = []
-  let same = 0
+  let equal = 0
   for (let tries = 1; checks.length > 0 && tries <= settleTriesMax; tries += 1) {
     const open: Check[] = []
     differences = []
     await pooled(checks, requestsAtOnce, async (check) => {
       const difference = await check.differs().catch((error: unknown) => String(error))
       if (difference === undefined) {
-        same += 1
-        if (same % progressEvery === 0) progress(same, total)
+        equal += 1
+        if (equal % progressEvery === 0) progress(equal, total)
         return
       }
       open.push(check)
