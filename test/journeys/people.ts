@@ -1,4 +1,4 @@
-import { clientOf, services } from '@stoa/contracts'
+import { clientOf, fetcherAt, services } from '@stoa/contracts'
 import { gateway } from '@stoa/contracts/gateway'
 import { rootCall } from '@stoa/kernel'
 import { type System, testTokens } from '@stoa/testing'
@@ -14,10 +14,7 @@ export function unique(prefix: string): string {
 
 /** Typed clients of the running system, through its one public door. */
 export function apiOf(url: string) {
-  const send = (request: Request): Promise<Response> => {
-    const { pathname, search } = new URL(request.url)
-    return fetch(new Request(`${url}${pathname}${search}`, request))
-  }
+  const send = fetcherAt(url)
   return {
     gateway: clientOf(gateway, send),
     users: clientOf(services.users, send),

@@ -84,6 +84,14 @@ async function send(
   throw new RemoteFault(route.id, { status: 502, code: 'bad_reply', detail: parsed.error.message })
 }
 
+/** Sends what a typed client asks to a deployment at `origin`, over the network. */
+export function fetcherAt(origin: string): Fetcher {
+  return (request) => {
+    const { pathname, search } = new URL(request.url)
+    return fetch(new Request(`${origin}${pathname}${search}`, request))
+  }
+}
+
 /**
  * A typed client of a service, made from its routes. Each call is one request over `fetcher`: a service binding, the
  * service's own app in this process, or `fetch` with the gateway's address put in.

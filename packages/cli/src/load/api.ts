@@ -1,4 +1,4 @@
-import { clientOf } from '@stoa/contracts'
+import { clientOf, fetcherAt } from '@stoa/contracts'
 import { catalog } from '@stoa/contracts/catalog'
 import { social } from '@stoa/contracts/social'
 import { users } from '@stoa/contracts/users'
@@ -13,10 +13,7 @@ export type Api = ReturnType<typeof apiOf>
 
 /** Typed clients of a deployment at `url`; every import carries the import token. */
 export function apiOf(url: string, token: string) {
-  const send = (request: Request): Promise<Response> => {
-    const { pathname, search } = new URL(request.url)
-    return fetch(new Request(`${url}${pathname}${search}`, request))
-  }
+  const send = fetcherAt(url)
   return {
     users: clientOf(users, send),
     social: clientOf(social, send),
