@@ -63,6 +63,8 @@ for (const tally of tallies(folder)) {
 }
 // A suite that crashed before its first test has counted nothing, and is a failure all the same.
 if (!testsPassed && total.failed === 0) total.failed += 1
+const failures = tallies(folder).flatMap((each) => each.failures)
 rmSync(folder, { recursive: true })
+for (const failure of failures) console.log(`FAILED: ${failure}`)
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exitCode = total.failed === 0 ? 0 : 1
