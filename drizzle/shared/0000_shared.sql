@@ -1,13 +1,21 @@
 -- The tables that every sharded keyspace has. Each row of a sharded table begins with an id or with a
--- slot, so that it moves with its slot. Text keys only: integer row numbers (n) are local to a database,
+-- slot, so that it moves with its slot. A column named slot holds a slot's text, or a longer key that begins
+-- with one, an owner's prefix or a row's id: so it also moves with a part of a slot. Text keys only: integer row numbers (n) are local to a database,
 -- never copied, never referenced. Times are milliseconds since 1970.
 
+-- Which keys this database owns. A row is a piece: the keys lo <= key < hi. A slot is the piece from its
+-- text to the next slot's; an override is a piece inside a slot, from a prefix of at least five characters.
+-- No two pieces begin at one key and none overlap but by lying inside another, so the piece that holds a
+-- key is the one with the greatest lo.
 CREATE TABLE _slot_owner (
-  slot TEXT NOT NULL PRIMARY KEY CHECK (length(slot) = 3),
+  lo TEXT NOT NULL PRIMARY KEY CHECK (length(lo) = 3 OR length(lo) >= 5),
+  hi TEXT NOT NULL,
   epoch INTEGER NOT NULL CHECK (epoch > 0),
   state TEXT NOT NULL CHECK (state IN ('serving', 'migrating', 'importing', 'frozen', 'handed_off')),
   peer TEXT CHECK (peer NOT GLOB '*[^A-Za-z0-9_.-]*'),
+  -- The job that moves it. While there is one, changes of its rows are captured in _cdc.
   job TEXT,
+  CHECK (hi > lo),
   CHECK (state <> 'handed_off' OR peer IS NOT NULL)
 ) WITHOUT ROWID;
 --> statement-breakpoint
@@ -19,23 +27,41 @@ CREATE TABLE _shard_meta (
   fence_hash TEXT
 );
 --> statement-breakpoint
-CREATE VIEW _guard AS SELECT slot, epoch, '' AS incarnation FROM _slot_owner WHERE 0;
+-- The mover's pass through the row triggers: set first and cleared last in one batch, so nobody else sees it.
+CREATE TABLE _fence (
+  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  mover TEXT
+);
+--> statement-breakpoint
+INSERT INTO _fence (id, mover) VALUES (1, NULL);
+--> statement-breakpoint
+-- The keys of rows that changed while their piece was being moved, in commit order.
+CREATE TABLE _cdc (
+  seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  tbl TEXT NOT NULL,
+  key TEXT NOT NULL,
+  -- The primary key's columns, as a JSON array.
+  pk TEXT NOT NULL
+);
+--> statement-breakpoint
+CREATE VIEW _guard AS SELECT lo AS key, epoch, '' AS incarnation FROM _slot_owner WHERE 0;
 --> statement-breakpoint
 -- RAISE takes only a literal. A path that does not begin with $ makes json_extract fail with the path in
 -- its message, and that carries the owner to the router. coalesce: NULL in the path would not fail.
 CREATE TRIGGER _guard_check INSTEAD OF INSERT ON _guard BEGIN
-  SELECT json_extract('{}', 'SHARD_FENCED|' || coalesce(NEW.slot, '') || '|' || coalesce(owner.epoch, 0) || '|'
+  SELECT json_extract('{}', 'SHARD_FENCED|' || coalesce(NEW.key, '') || '|' || coalesce(owner.epoch, 0) || '|'
     || CASE WHEN meta.id IS NULL THEN 'clone' ELSE coalesce(owner.state, 'unknown') END || '|'
     || coalesce(owner.peer, ''))
   FROM (SELECT 1)
-  LEFT JOIN _slot_owner AS owner ON owner.slot = NEW.slot
+  LEFT JOIN _slot_owner AS owner ON owner.lo = (
+    SELECT lo FROM _slot_owner WHERE lo <= NEW.key AND NEW.key < hi ORDER BY lo DESC LIMIT 1)
   LEFT JOIN _shard_meta AS meta ON meta.id = 1 AND meta.incarnation = NEW.incarnation
   WHERE meta.id IS NULL OR owner.epoch IS NOT NEW.epoch OR owner.state NOT IN ('serving', 'migrating');
 END;
 --> statement-breakpoint
 CREATE TABLE idempotency (
   n INTEGER PRIMARY KEY,
-  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  slot TEXT NOT NULL CHECK (length(slot) = 3 OR length(slot) >= 5),
   principal TEXT NOT NULL,
   method TEXT NOT NULL,
   route TEXT NOT NULL,
@@ -80,7 +106,7 @@ CREATE INDEX outbox_ready ON outbox (next_at) WHERE state = 'ready';
 CREATE INDEX outbox_sent ON outbox (sent_at) WHERE state = 'sent';
 --> statement-breakpoint
 CREATE TABLE inbox (
-  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  slot TEXT NOT NULL CHECK (length(slot) = 3 OR length(slot) >= 5),
   consumer TEXT NOT NULL,
   event_id TEXT NOT NULL CHECK (length(event_id) = 20),
   at INTEGER NOT NULL,
@@ -90,7 +116,7 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_age ON inbox (at);
 --> statement-breakpoint
 CREATE TABLE inbox_cursor (
-  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  slot TEXT NOT NULL CHECK (length(slot) = 3 OR length(slot) >= 5),
   consumer TEXT NOT NULL,
   okey TEXT NOT NULL,
   -- NOT NULL is the gate: CASE WHEN seq = :k - 1 THEN :k END aborts the batch on a gap.
@@ -100,7 +126,7 @@ CREATE TABLE inbox_cursor (
 --> statement-breakpoint
 CREATE TABLE parked (
   n INTEGER PRIMARY KEY,
-  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  slot TEXT NOT NULL CHECK (length(slot) = 3 OR length(slot) >= 5),
   consumer TEXT NOT NULL,
   okey TEXT NOT NULL,
   seq INTEGER NOT NULL,
@@ -112,7 +138,7 @@ CREATE TABLE parked (
 CREATE INDEX parked_age ON parked (parked_at);
 --> statement-breakpoint
 CREATE TABLE barrier (
-  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  slot TEXT NOT NULL CHECK (length(slot) = 3 OR length(slot) >= 5),
   gid TEXT NOT NULL,
   branch TEXT NOT NULL,
   op TEXT NOT NULL,

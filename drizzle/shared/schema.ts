@@ -7,9 +7,10 @@ import { index, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-o
  * compares the two. Times are milliseconds since 1970.
  */
 
-/** What this database may do with a slot. Written by the mover and at provisioning; see the guard. */
+/** What this database may do with a piece of keys, `lo <= key < hi`. Written by the mover and at provisioning; see the guard. */
 export const slotOwner = sqliteTable('_slot_owner', {
-  slot: text('slot').primaryKey(),
+  lo: text('lo').primaryKey(),
+  hi: text('hi').notNull(),
   epoch: integer('epoch').notNull(),
   state: text('state', {
     enum: ['serving', 'migrating', 'importing', 'frozen', 'handed_off'],
@@ -24,6 +25,20 @@ export const shardMeta = sqliteTable('_shard_meta', {
   shard: text('shard').notNull(),
   incarnation: text('incarnation'),
   fenceHash: text('fence_hash'),
+})
+
+/** The mover's pass through the row triggers: one row. */
+export const fence = sqliteTable('_fence', {
+  id: integer('id').primaryKey(),
+  mover: text('mover'),
+})
+
+/** Keys of rows that changed while their piece was being moved. */
+export const cdc = sqliteTable('_cdc', {
+  seq: integer('seq').primaryKey({ autoIncrement: true }),
+  tbl: text('tbl').notNull(),
+  key: text('key').notNull(),
+  pk: text('pk').notNull(),
 })
 
 /** The answer to an Idempotency-Key, written in the batch of its effect. */
@@ -192,7 +207,7 @@ export const lookup = sqliteTable(
 /** The shared tables that move with their slot, and the column whose first three characters are the slot. */
 export const movingTables = {
   idempotency: 'slot',
-  outbox: 'id',
+  outbox: 'okey',
   inbox: 'slot',
   inbox_cursor: 'slot',
   parked: 'slot',

@@ -36,7 +36,7 @@ const row = (sql: string, ...args: SqlValue[]): Statement => ({ sql, args })
 const write = (...statements: Statement[]) => shard.batch(statements, 'write', call)
 const read = async (sql: string) => (await shard.batch([row(sql)], 'read', call))[0]?.rows ?? []
 const guard = (slot: string, epoch: number, incarnation: string) =>
-  row('INSERT INTO _guard (slot, epoch, incarnation) VALUES (?, ?, ?)', slot, epoch, incarnation)
+  row('INSERT INTO _guard (key, epoch, incarnation) VALUES (?, ?, ?)', slot, epoch, incarnation)
 const claim = (text: string) =>
   row(
     'INSERT INTO lookup (slot, kind, text, owner_id, claimed_at) VALUES (?, ?, ?, ?, 1)',
@@ -57,8 +57,9 @@ const applied = (consumer: string) =>
 const setOwner = (state: SlotState, epoch: number, peer: string | null = null) =>
   write(
     row(
-      'INSERT INTO _slot_owner (slot, epoch, state, peer) VALUES (?, ?, ?, ?) ON CONFLICT (slot) DO UPDATE SET epoch = excluded.epoch, state = excluded.state, peer = excluded.peer',
+      'INSERT INTO _slot_owner (lo, hi, epoch, state, peer) VALUES (?, ?, ?, ?, ?) ON CONFLICT (lo) DO UPDATE SET epoch = excluded.epoch, state = excluded.state, peer = excluded.peer',
       own,
+      slotText(78),
       epoch,
       state,
       peer,
@@ -141,12 +142,12 @@ describe('the guard', () => {
   })
 
   test.for([
-    ['slot', row("INSERT INTO _guard (slot, epoch, incarnation) VALUES (NULL, 5, 'inc-1')")],
+    ['key', row("INSERT INTO _guard (key, epoch, incarnation) VALUES (NULL, 5, 'inc-1')")],
     [
       'epoch',
-      row('INSERT INTO _guard (slot, epoch, incarnation) VALUES (?, NULL, ?)', own, 'inc-1'),
+      row('INSERT INTO _guard (key, epoch, incarnation) VALUES (?, NULL, ?)', own, 'inc-1'),
     ],
-    ['incarnation', row('INSERT INTO _guard (slot, epoch, incarnation) VALUES (?, 5, NULL)', own)],
+    ['incarnation', row('INSERT INTO _guard (key, epoch, incarnation) VALUES (?, 5, NULL)', own)],
   ] as const)('stops a write that forgets the %s', async ([, forgetful]) => {
     await setOwner('serving', 5)
 
@@ -194,6 +195,51 @@ describe('the guard', () => {
 
     expect(passed[2]?.rows).toEqual([[2, 1]])
     expect(await read('SELECT version FROM lookup')).toEqual([[2]])
+  })
+})
+
+describe('a piece inside a slot', () => {
+  const inner = `${own}XY`
+  const put = (lo: string, hi: string, owned: readonly [SlotState, number, string?]) =>
+    write(
+      row(
+        'INSERT INTO _slot_owner (lo, hi, state, epoch, peer) VALUES (?, ?, ?, ?, ?)',
+        lo,
+        hi,
+        ...([...owned, null].slice(0, 3) as SqlValue[]),
+      ),
+    )
+
+  test('decides over its keys, and its slot over all others', async () => {
+    await setOwner('serving', 5)
+    await put(inner, `${own}XZ`, ['handed_off', 6, 'shard-02'])
+
+    await expect(write(guard(`${inner}00`, 5, 'inc-1'), claim('ann'))).rejects.toMatchObject({
+      state: 'handed_off',
+      peer: 'shard-02',
+      slot: 77,
+    })
+    await write(guard(`${own}XX`, 5, 'inc-1'), guard(own, 5, 'inc-1'), claim('ann'))
+    await write(guard(`${own}XZ`, 5, 'inc-1'), claim('bob'))
+  })
+
+  test('may be all that a database has of a slot', async () => {
+    await put(inner, `${own}XZ`, ['serving', 6])
+
+    await write(guard(`${inner}0123`, 6, 'inc-1'), claim('ann'))
+    await expect(write(guard(own, 6, 'inc-1'), claim('bob'))).rejects.toMatchObject({
+      state: 'unknown',
+    })
+  })
+
+  test('may itself hold another', async () => {
+    await put(inner, `${own}XZ`, ['frozen', 6])
+    await put(`${inner}5`, `${inner}7`, ['serving', 8])
+
+    await write(guard(`${inner}6`, 8, 'inc-1'), claim('ann'))
+    await expect(write(guard(`${inner}7`, 6, 'inc-1'), claim('bob'))).rejects.toMatchObject({
+      state: 'frozen',
+    })
   })
 })
 

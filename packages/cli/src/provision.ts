@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
 import { type Client, createClient } from '@libsql/client'
-import { slotText } from '@stoa/kernel'
+import { slotRange } from '@stoa/kernel'
 import { evenSlots, type Keyspace, type SlotRange } from '@stoa/sharding'
 
 import { keyspaceNames, migrate, migrationsOf, textOf } from './migrations.ts'
@@ -67,7 +67,10 @@ async function claimSlots(
   shard: { readonly name: string; readonly ranges: readonly SlotRange[] },
 ): Promise<string> {
   const slots = shard.ranges.flatMap(({ from, to, epoch }) =>
-    Array.from({ length: to - from + 1 }, (_, index) => [slotText(from + index), epoch]),
+    Array.from({ length: to - from + 1 }, (_, index) => {
+      const { from: lo, to: hi } = slotRange(from + index)
+      return [lo, hi, epoch]
+    }),
   )
   const [, , meta] = await client.batch(
     [
@@ -77,7 +80,7 @@ async function claimSlots(
       },
       {
         // Only a database that has never held a slot is given some: a later move decides for itself.
-        sql: `INSERT INTO _slot_owner (slot, epoch, state) SELECT value ->> 0, value ->> 1, 'serving' FROM json_each(?)
+        sql: `INSERT INTO _slot_owner (lo, hi, epoch, state) SELECT value ->> 0, value ->> 1, value ->> 2, 'serving' FROM json_each(?)
 WHERE NOT EXISTS (SELECT 1 FROM _slot_owner)`,
         args: [JSON.stringify(slots)],
       },

@@ -46,7 +46,7 @@ describe('provision', () => {
     for (const { name } of keyspaces['users']?.shards ?? []) {
       const owned = await rowsOf(
         name,
-        "SELECT slot FROM _slot_owner WHERE state = 'serving' AND epoch = 1",
+        "SELECT lo FROM _slot_owner WHERE state = 'serving' AND epoch = 1",
       )
       rows += owned.length
       for (const { slot } of owned) slots.add(slot)

@@ -1,15 +1,19 @@
 import { Fault } from './fault.ts'
 import { parseSlot } from './slot.ts'
 
-/** What a shard may say about a slot; the first two may be written. */
+/** What a shard may say about a slot, or a piece of one; the first two may be written. */
 export const slotStates = ['serving', 'migrating', 'importing', 'frozen', 'handed_off'] as const
 export type SlotState = (typeof slotStates)[number]
 
-/** `unknown`: the shard has no row for the slot. `clone`: it is not the copy the router believes. */
-export type FencedState = SlotState | 'unknown' | 'clone'
+/**
+ * `unknown`: the shard has no row for the slot. `clone`: it is not the copy the router believes. `unfenced`: its schema
+ * changed and the triggers that guard its rows have not been made anew.
+ */
+export type FencedState = SlotState | 'unknown' | 'clone' | 'unfenced'
 
-/** The shard's own word about a slot, as it travels inside an error message. */
+/** The shard's own word about a key, as it travels inside an error message. */
 export type Fence = {
+  /** The slot of the key. */
   readonly slot: number
   /** The epoch at which the shard holds its word; 0 when it has none. */
   readonly epoch: number
@@ -18,14 +22,16 @@ export type Fence = {
   readonly peer: string | undefined
 }
 
-const token = /SHARD_FENCED\|([0-9A-Z]{3})\|(\d+)\|([a-z_]+)\|([\w.-]*)/
+const fencedStates = [...slotStates, 'unknown', 'clone', 'unfenced'] as const
+
+const token = /SHARD_FENCED\|([0-9A-Z]{3})[^|]*\|(\d+)\|([a-z_]+)\|([\w.-]*)/
 
 /** The fence in an error message, wherever in it; `undefined` when there is none. Codes differ between servers, so only this token counts. */
 export function parseFence(message: string): Fence | undefined {
   const found = token.exec(message)
   if (!found) return undefined
   const [, slot = '', epoch = '', state = '', peer = ''] = found
-  const known = [...slotStates, 'unknown' as const, 'clone' as const].find((one) => one === state)
+  const known = fencedStates.find((one) => one === state)
   if (!known) return undefined
   return { slot: parseSlot(slot), epoch: Number(epoch), state: known, peer: peer || undefined }
 }

@@ -9,11 +9,14 @@ export { type Random, secureRandom, seededRandom } from './random.ts'
 
 export { xxh32, xxh32Bytes } from './xxh32.ts'
 export {
+  keyText,
   ownerCount,
   parseSlot,
   type Place,
   placeOfText,
+  type RouteKey,
   slotCount,
+  slotOfKey,
   slotOfId,
   slotOfText,
   slotRange,

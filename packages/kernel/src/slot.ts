@@ -56,6 +56,23 @@ export function parseSlot(text: string): number {
   return slot
 }
 
+/** What decides where a row lives: a slot, or a key that begins with one (an owner's prefix, an id, a longer key). */
+export type RouteKey = number | string
+
+/** `key` as text: what a fence compares, and what a column named `slot` holds. */
+export function keyText(key: RouteKey): string {
+  return typeof key === 'number' ? slotText(key) : key
+}
+
+/**
+ * The slot that `key` lies in.
+ *
+ * @throws InvalidIdError when it does not begin with one.
+ */
+export function slotOfKey(key: RouteKey): number {
+  return typeof key === 'number' ? key : parseSlot(key.slice(0, 3))
+}
+
 /** The half-open range of keys `from <= key < to` that holds every id and every row of `slot`. */
 export function slotRange(slot: number): { readonly from: string; readonly to: string } {
   return { from: slotText(slot), to: encode32(slot + 1, 3) }

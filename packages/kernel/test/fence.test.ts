@@ -6,7 +6,8 @@ import { parseFence, slotCount, slotStates, slotText } from '../src/index.ts'
 const fences = fc.record({
   slot: fc.integer({ min: 0, max: slotCount - 1 }),
   epoch: fc.nat(),
-  state: fc.constantFrom(...slotStates, 'unknown', 'clone'),
+  state: fc.constantFrom(...slotStates, 'unknown', 'clone', 'unfenced'),
+  rest: fc.stringMatching(/^[0-9A-Z.]{0,20}$/),
   peer: fc.option(fc.stringMatching(/^[a-z0-9.-]{1,20}$/), { nil: undefined }),
 })
 
@@ -15,8 +16,8 @@ test('a fence is found wherever a server puts it in its message', () => {
     fc.property(
       fences,
       fc.constantFrom('', "bad JSON path: '", 'SQLite error: x: "'),
-      (fence, lead) => {
-        const token = `SHARD_FENCED|${slotText(fence.slot)}|${fence.epoch}|${fence.state}|${fence.peer ?? ''}`
+      ({ rest, ...fence }, lead) => {
+        const token = `SHARD_FENCED|${slotText(fence.slot)}${rest}|${fence.epoch}|${fence.state}|${fence.peer ?? ''}`
         const closing = lead.at(-1) === '"' || lead.at(-1) === "'" ? lead.at(-1) : ''
 
         expect(parseFence(`${lead}${token}${closing}`)).toEqual(fence)

@@ -3,8 +3,8 @@ import {
   type Call,
   isFault,
   rootCall,
+  type RouteKey,
   type Rows,
-  slotOfId,
   SqlConstraintError,
   type Statement,
 } from '@stoa/kernel'
@@ -17,8 +17,8 @@ import { publishEvents, type RelayDeps } from './relay.ts'
 
 /** One local transaction: rows and the events that tell of them, in one shard. */
 export type Work = {
-  /** The slots that the rows lie in, all in one shard. */
-  readonly slots: readonly number[]
+  /** The keys of the rows, all in one shard. */
+  readonly keys: readonly RouteKey[]
   /** What makes a repeat harmless, first in the batch: an inbox or idempotency row. */
   readonly first?: readonly Statement[]
   readonly statements: readonly Statement[]
@@ -59,18 +59,22 @@ export type CommitterDeps = RelayDeps & {
 
 export function createCommitter(deps: CommitterDeps): Committer {
   const { router, clock, marks } = deps
-  const publish = async (events: readonly StoaEvent[], slot: number, call: Call): Promise<void> => {
+  const publish = async (
+    events: readonly StoaEvent[],
+    key: RouteKey,
+    call: Call,
+  ): Promise<void> => {
     const { published } = await publishEvents(events, deps, call)
-    marks.add(await router.shardOf(slot, call), published)
+    marks.add(await router.shardOf(key, call), published)
   }
   const announce = (work: Work, rows: readonly Rows[] | undefined, call: Call): void => {
     const conditional = happened(work.conditional ?? [], rows ?? [])
     const returned = rows === undefined ? [] : (work.eventsOf?.(statementRows(work, rows)) ?? [])
     const events = [...work.events, ...conditional, ...returned]
-    const [slot] = work.slots
-    if (events.length === 0 || slot === undefined) return
+    const [key] = work.keys
+    if (events.length === 0 || key === undefined) return
     // The sweep publishes what this could not; that is what it is for.
-    const publishing = publish(events, slot, rootCall(call.requestId)).catch((error: unknown) =>
+    const publishing = publish(events, key, rootCall(call.requestId)).catch((error: unknown) =>
       deps.report(error, call.requestId),
     )
     deps.defer(publishing)
@@ -80,7 +84,7 @@ export function createCommitter(deps: CommitterDeps): Committer {
       const first = work.first ?? []
       const batch = [...first, ...work.statements]
       const events = work.events.length === 0 ? [] : [insertEvents(work.events, clock.now())]
-      const send = () => router.writeAll(work.slots, [...batch, ...events], call)
+      const send = () => router.writeAll(work.keys, [...batch, ...events], call)
       const rows = await send().catch((error: unknown) =>
         recover(error, { work, send, router }, call),
       )
@@ -142,7 +146,7 @@ async function isThere(
   if (event === undefined) return false
   const query = { sql: 'SELECT 1 AS written FROM outbox WHERE id = ?', args: [event.id] }
   try {
-    const { rows } = await router.read(slotOfId(event.id), query, call)
+    const { rows } = await router.read(event.key, query, call)
     return rows.length === 1
   } catch (error) {
     if (isFault(error) || call.signal.aborted) return undefined

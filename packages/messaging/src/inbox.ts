@@ -3,11 +3,13 @@ import {
   type Call,
   type Clock,
   DeadlineExceededError,
+  keyText,
+  type RouteKey,
   type Rows,
   ShardBusyError,
   ShardFencedError,
   ShardUnavailableError,
-  slotText,
+  slotOfKey,
   SqlConstraintError,
   type Statement,
 } from '@stoa/kernel'
@@ -16,12 +18,12 @@ import { inWaves, type Router } from '@stoa/sharding'
 import type { Committer, Work } from './committer.ts'
 import type { StoaEvent } from './event.ts'
 
-/** What one event does to one slot. An event that touches several slots is several effects, each with its own row. */
+/** What one event does to one key. An event that touches several keys is several effects, each with its own row. */
 export type Effect = {
   readonly event: StoaEvent
-  /** The slot of the rows it changes: the inbox row lies and moves with them. */
-  readonly slot: number
-  /** Tells effects of one event in one slot apart, such as by product; empty when there is one. */
+  /** The key of the rows it changes: the inbox row lies and moves with them. */
+  readonly key: RouteKey
+  /** Tells effects of one event under one key apart, such as by product; empty when there is one. */
   readonly scope?: string
   readonly statements: readonly Statement[]
   readonly events: readonly StoaEvent[]
@@ -50,13 +52,13 @@ export function createInbox(deps: {
   readonly clock: Clock
 }): Inbox {
   const { router, committer, clock } = deps
-  const keyOf = ({ event, slot, scope = '' }: Effect): Key => ({
-    slot: slotText(slot),
+  const keyOf = ({ event, key, scope = '' }: Effect): Key => ({
+    slot: keyText(key),
     consumer: scope === '' ? deps.consumer : `${deps.consumer}:${scope}`,
     event: event.id,
   })
   const workOf = (effects: readonly Effect[]): Work => ({
-    slots: effects.map((effect) => effect.slot),
+    keys: effects.map((effect) => effect.key),
     first: [insertKeys(effects.map(keyOf), clock.now())],
     statements: effects.flatMap((effect) => effect.statements),
     events: effects.flatMap((effect) => effect.events),
@@ -64,12 +66,12 @@ export function createInbox(deps: {
   })
   const without = async (effects: readonly Effect[], call: Call): Promise<readonly Effect[]> => {
     const queries = effects.map((effect) => {
-      const key = keyOf(effect)
+      const known = keyOf(effect)
       return {
-        slot: effect.slot,
+        key: effect.key,
         statement: {
           sql: 'SELECT 1 AS known FROM inbox WHERE slot = ? AND consumer = ? AND event_id = ?',
-          args: [key.slot, key.consumer, key.event],
+          args: [known.slot, known.consumer, known.event],
         },
       }
     })
@@ -87,7 +89,7 @@ export function createInbox(deps: {
       }
       if (effects.length === 1 || isOutage(error)) throw error
       if (error instanceof ShardFencedError) {
-        const others = effects.filter(({ slot }) => slot !== error.slot)
+        const others = effects.filter(({ key }) => slotOfKey(key) !== error.slot)
         // Each alone would wait for the frozen slot again and again.
         if (others.length < effects.length) {
           await applyGroup(others, call)
@@ -103,7 +105,7 @@ export function createInbox(deps: {
       const distinct = [
         ...new Map(effects.map((effect) => [JSON.stringify(keyOf(effect)), effect])).values(),
       ]
-      const groups = await router.groups(distinct, (effect) => effect.slot, call)
+      const groups = await router.groups(distinct, (effect) => effect.key, call)
       const failures: unknown[] = []
       await inWaves(groups, async (group) => {
         await applyGroup(group, call).catch((error: unknown) => failures.push(error))

@@ -2,7 +2,8 @@ import {
   type Call,
   type Clock,
   Fault,
-  slotText,
+  keyText,
+  type RouteKey,
   SqlConstraintError,
   type Statement,
 } from '@stoa/kernel'
@@ -42,33 +43,34 @@ export type OnceRunner = {
    * Commits `work` and `reply` together, or answers the reply of the request that did. One round trip the first
    * time, two for a repeat.
    *
-   * `slot` is where the row of the key lies: one of the work's slots, and for a repeat the same one.
+   * `key` is where the row of the request lies: in the shard of the work, and for a repeat the same one. For a new root
+   * entity that is the prefix of its id.
    *
    * @throws KeyReusedError when the key came with another request; and as {@link Committer.commit}.
    */
   run<T>(
     once: Once,
-    job: { readonly slot: number; readonly work: Work; readonly reply: T },
+    job: { readonly key: RouteKey; readonly work: Work; readonly reply: T },
     call: Call,
   ): Promise<Answered<T>>
   /** The reply kept for `once`, when it happened already. One round trip. @throws KeyReusedError */
-  find<T>(once: Once, slot: number, call: Call): Promise<T | undefined>
+  find<T>(once: Once, key: RouteKey, call: Call): Promise<T | undefined>
 }
 
 /**
- * The text from which a new root entity takes its place: `ids.root(scopeOf(once))` lies in the slot of the key's row,
+ * The text from which a new root entity takes its place: `ids.root(scopeOf(once))` lies where the key's row does,
  * so that a retry finds there what the first try did.
  */
 export function scopeOf({ principal, method, route, key }: Once): string {
   return [principal, method, route, key].join('|')
 }
 
-function insertKey(once: Once, row: { slot: number; reply: unknown; now: number }): Statement {
+function insertKey(once: Once, row: { key: RouteKey; reply: unknown; now: number }): Statement {
   return {
     sql: `INSERT INTO idempotency (slot, principal, method, route, key, fingerprint, response, created_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     args: [
-      slotText(row.slot),
+      keyText(row.key),
       once.principal,
       once.method,
       once.route,
@@ -95,18 +97,18 @@ export function createOnceRunner(deps: {
   readonly clock: Clock
 }): OnceRunner {
   const { router, committer, clock } = deps
-  const kept = async (once: Once, slot: number, call: Call): Promise<Kept | undefined> => {
+  const kept = async (once: Once, key: RouteKey, call: Call): Promise<Kept | undefined> => {
     const query = {
       sql: `SELECT fingerprint, response FROM idempotency
 WHERE slot = ? AND principal = ? AND method = ? AND route = ? AND key = ?`,
-      args: [slotText(slot), once.principal, once.method, once.route, once.key],
+      args: [keyText(key), once.principal, once.method, once.route, once.key],
     }
-    const { rows } = await router.read(slot, query, call)
+    const { rows } = await router.read(key, query, call)
     const [row] = rows
     return row === undefined ? undefined : { fingerprint: String(row[0]), reply: String(row[1]) }
   }
-  const find = async <T>(once: Once, slot: number, call: Call): Promise<T | undefined> => {
-    const found = await kept(once, slot, call)
+  const find = async <T>(once: Once, key: RouteKey, call: Call): Promise<T | undefined> => {
+    const found = await kept(once, key, call)
     if (found === undefined) return undefined
     if (found.fingerprint !== once.fingerprint) throw new KeyReusedError()
     // The row was written by `run` of the same scope, whose reply was a T.
@@ -114,14 +116,14 @@ WHERE slot = ? AND principal = ? AND method = ? AND route = ? AND key = ?`,
   }
   return {
     find,
-    run: async (once, { slot, work, reply }, call) => {
-      const first = [insertKey(once, { slot, reply, now: clock.now() }), ...(work.first ?? [])]
+    run: async (once, { key, work, reply }, call) => {
+      const first = [insertKey(once, { key, reply, now: clock.now() }), ...(work.first ?? [])]
       try {
-        await committer.commit({ ...work, first }, call)
+        await committer.commit({ ...work, keys: [key, ...work.keys], first }, call)
         return { reply, replayed: false }
       } catch (error) {
         if (!isKeyTaken(error)) throw error
-        const earlier = await find<typeof reply>(once, slot, call)
+        const earlier = await find<typeof reply>(once, key, call)
         if (earlier === undefined) throw error
         return { reply: earlier, replayed: true }
       }

@@ -1,12 +1,13 @@
 import type { Statement } from '@stoa/kernel'
+import { isWritable } from '@stoa/sharding'
 
 import type { StoaEvent } from './event.ts'
 
 /** How long the fast path has to publish an event before a sweep takes it up. */
 export const fastPathMs = 10_000
 
-/** Rows of slots that another shard serves must stay as they are; one frozen slot must not stop the sweep of a shard. */
-const servedSlots = "SELECT slot FROM _slot_owner WHERE state IN ('serving', 'migrating')"
+/** Rows that another shard serves must stay as they are; one frozen slot must not stop the sweep of a shard. */
+const served = isWritable('okey')
 
 /** The part of a type that says what it happened to: `order` of `order.placed`. */
 function topicOf(event: StoaEvent): string {
@@ -50,7 +51,7 @@ SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ${condition.sql} RETURNING id`,
 export function markSent(ids: readonly string[], now: number): Statement {
   return {
     sql: `UPDATE outbox SET state = 'sent', sent_at = ?, lease_owner = NULL
-WHERE id IN (SELECT value FROM json_each(?)) AND state = 'ready' AND substr(id, 1, 3) IN (${servedSlots})`,
+WHERE id IN (SELECT value FROM json_each(?)) AND state = 'ready' AND ${served}`,
     args: [now, JSON.stringify(ids)],
   }
 }
@@ -72,7 +73,7 @@ export function claimEvents({ worker, now, leaseMs, limit }: Claim): Statement {
     sql: `UPDATE outbox SET lease_owner = ?, lease_until = ?, lease_epoch = lease_epoch + 1, attempts = attempts + 1
 WHERE id IN (
   SELECT id FROM outbox
-  WHERE state = 'ready' AND next_at <= ? AND lease_until <= ? AND substr(id, 1, 3) IN (${servedSlots})
+  WHERE state = 'ready' AND next_at <= ? AND lease_until <= ? AND ${served}
   ORDER BY next_at, id LIMIT ?)
 RETURNING id, type, okey, seq, payload, causation, created_at`,
     args: [worker, now + leaseMs, now, now, limit],
@@ -90,7 +91,7 @@ export function releaseEvents(
 ): Statement {
   return {
     sql: `UPDATE outbox SET lease_owner = NULL, lease_until = 0, next_at = ?, last_error = ?
-WHERE id IN (SELECT value FROM json_each(?)) AND lease_owner = ? AND state = 'ready' AND substr(id, 1, 3) IN (${servedSlots})`,
+WHERE id IN (SELECT value FROM json_each(?)) AND lease_owner = ? AND state = 'ready' AND ${served}`,
     args: [nextAt, error.slice(0, 500), JSON.stringify(ids), worker],
   }
 }

@@ -26,7 +26,7 @@ afterEach(() => bench.close())
 
 function workOf(id: string, seq = 1) {
   const event = registered(id, seq)
-  return { slots: [slotOf(id)], statements: [insertThing(id)], events: [event], event }
+  return { keys: [slotOf(id)], statements: [insertThing(id)], events: [event], event }
 }
 
 describe('a commit', () => {
@@ -97,7 +97,7 @@ describe('a commit', () => {
 
   test('publishes a conditional event only when its condition held', async () => {
     const id = idIn(5)
-    await bench.committer.commit({ slots: [5], statements: [insertThing(id)], events: [] }, call)
+    await bench.committer.commit({ keys: [5], statements: [insertThing(id)], events: [] }, call)
     const [yes, no] = [registered(id, 1), registered(id, 2)]
     const when = (event: typeof yes, version: number) =>
       insertEventWhen(event, clock.now(), {
@@ -107,7 +107,7 @@ describe('a commit', () => {
 
     await bench.committer.commit(
       {
-        slots: [5],
+        keys: [5],
         statements: [raise(id), when(yes, 2), when(no, 3)],
         events: [],
         conditional: [yes, no],
@@ -150,7 +150,7 @@ describe('a commit whose reply is lost', () => {
     bench.a.spoil('reply')
 
     await bench.committer.commit(
-      { slots: [5], statements: [raise(id)], events: [registered(id, 2)] },
+      { keys: [5], statements: [raise(id)], events: [registered(id, 2)] },
       call,
     )
 
@@ -171,7 +171,7 @@ describe('a commit whose reply is lost', () => {
     }
 
     const { rows } = await bench.committer.commit(
-      { slots: [5], statements: [compareAndSet, expectOne], events: [registered(id, 2)] },
+      { keys: [5], statements: [compareAndSet, expectOne], events: [registered(id, 2)] },
       call,
     )
 
@@ -193,13 +193,13 @@ describe('a commit whose reply is lost', () => {
       // The competitor commits between the lost request and its repeat.
       bench.a.before = async () => undefined
       await bench.committer.commit(
-        { slots: [5], statements: [raise(id, 10)], events: [competitor] },
+        { keys: [5], statements: [raise(id, 10)], events: [competitor] },
         call,
       )
     }
 
     const losing = bench.committer.commit(
-      { slots: [5], statements: [raise(id)], events: [registered(id, 2)] },
+      { keys: [5], statements: [raise(id)], events: [registered(id, 2)] },
       call,
     )
 
@@ -224,7 +224,7 @@ describe('a commit whose reply is lost', () => {
     bench.a.before = async () => {
       sends += 1
       if (sends < 2) return
-      await bench.a.run("UPDATE _slot_owner SET state = 'frozen' WHERE slot = ?", slotText(5))
+      await bench.a.run("UPDATE _slot_owner SET state = 'frozen' WHERE lo = ?", slotText(5))
     }
 
     await expect(bench.committer.commit(workOf(idIn(5)), call)).rejects.toMatchObject({
@@ -237,10 +237,7 @@ describe('a commit whose reply is lost', () => {
     await bench.committer.commit(workOf(id), call)
     bench.a.spoil('reply')
 
-    const raising = bench.committer.commit(
-      { slots: [5], statements: [raise(id)], events: [] },
-      call,
-    )
+    const raising = bench.committer.commit({ keys: [5], statements: [raise(id)], events: [] }, call)
 
     await expect(raising).rejects.toMatchObject({ code: 'ambiguous_write' })
     expect(await versionOf(bench.a, id)).toBe(2)

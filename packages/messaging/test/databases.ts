@@ -10,7 +10,7 @@ import {
   type Rows,
   ShardFencedError,
   ShardUnavailableError,
-  slotText,
+  slotRange,
   SqlConstraintError,
   type SqlShard,
   type SqlValue,
@@ -129,8 +129,12 @@ export async function openFleet(
   const [a, b] = [await openDatabase('a'), await openDatabase('b')]
   const ranges = evenSlots(['a', 'b'])
   for (const { from, to, shard } of ranges) {
-    const slots = Array.from({ length: to - from + 1 }, (_, index) => slotText(from + index))
-    const sql = `INSERT INTO _slot_owner (slot, epoch, state) SELECT value, 1, 'serving' FROM json_each(?)`
+    const slots = Array.from({ length: to - from + 1 }, (_, index) => {
+      const { from: lo, to: hi } = slotRange(from + index)
+      return [lo, hi]
+    })
+    const sql = `INSERT INTO _slot_owner (lo, hi, epoch, state)
+SELECT value ->> 0, value ->> 1, 1, 'serving' FROM json_each(?)`
     await (shard === 'a' ? a : b).run(sql, JSON.stringify(slots))
   }
   const shards = ['a', 'b'].map((name) => ({

@@ -25,7 +25,7 @@ afterEach(() => bench.close())
 
 async function thingIn(slot: number): Promise<string> {
   const id = idIn(slot)
-  await bench.committer.commit({ slots: [slot], statements: [insertThing(id)], events: [] }, call)
+  await bench.committer.commit({ keys: [slot], statements: [insertThing(id)], events: [] }, call)
   return id
 }
 
@@ -34,7 +34,7 @@ function raising(id: string, change: Partial<Effect> = {}): Effect {
   const event = registered(idIn(1))
   return {
     event,
-    slot: slotOf(id),
+    key: slotOf(id),
     statements: [raise(id)],
     events: [registered(idIn(slotOf(id)))],
     ...change,
@@ -127,7 +127,7 @@ describe('the inbox', () => {
 
   test('leaves a frozen slot alone after one wait, and applies the others of its shard', async () => {
     const [id, frozen] = [await thingIn(5), await thingIn(6)]
-    await bench.a.run("UPDATE _slot_owner SET state = 'frozen' WHERE slot = ?", slotText(6))
+    await bench.a.run("UPDATE _slot_owner SET state = 'frozen' WHERE lo = ?", slotText(6))
 
     const applying = apply(raising(frozen), raising(frozen), raising(id), raising(frozen))
 
@@ -172,12 +172,13 @@ describe('the inbox', () => {
     const [id, moved] = [await thingIn(5), await thingIn(6)]
     await bench.b.run('INSERT INTO thing (id, version) VALUES (?, 1)', moved)
     await bench.a.run(
-      "UPDATE _slot_owner SET state = 'handed_off', peer = 'b' WHERE slot = ?",
+      "UPDATE _slot_owner SET state = 'handed_off', peer = 'b' WHERE lo = ?",
       slotText(6),
     )
     await bench.b.run(
-      "INSERT INTO _slot_owner (slot, epoch, state) VALUES (?, 2, 'serving')",
+      "INSERT INTO _slot_owner (lo, hi, epoch, state) VALUES (?, ?, 2, 'serving')",
       slotText(6),
+      slotText(7),
     )
     const { shards, slots } = bench.topology.keyspaces['things'] ?? { shards: [], slots: [] }
     const [first, second] = slots

@@ -32,8 +32,8 @@ const keyed = (key: string, change: Partial<Once> = {}): Once => ({
 /** Makes a thing under a key, as a route would: each try has an id of its own. */
 async function make(once: Once, note = 'reply') {
   const id = ids.root(scopeOf(once))
-  const work = { slots: [slotOf(id)], statements: [insertThing(id)], events: [registered(id)] }
-  return bench.once.run(once, { slot: slotOf(id), work, reply: { id, note } }, call)
+  const work = { keys: [slotOf(id)], statements: [insertThing(id)], events: [registered(id)] }
+  return bench.once.run(once, { key: slotOf(id), work, reply: { id, note } }, call)
 }
 
 async function things(): Promise<number> {
@@ -118,9 +118,9 @@ describe('an Idempotency-Key', () => {
   test('keeps no reply of work that was refused', async () => {
     const once = keyed('k')
     const id = ids.root(scopeOf(once))
-    const work = { slots: [slotOf(id)], statements: [insertThing(id), raise(id, 500)], events: [] }
+    const work = { keys: [slotOf(id)], statements: [insertThing(id), raise(id, 500)], events: [] }
 
-    const refused = bench.once.run(once, { slot: slotOf(id), work, reply: 'wrong' }, call)
+    const refused = bench.once.run(once, { key: slotOf(id), work, reply: 'wrong' }, call)
 
     await expect(refused).rejects.toMatchObject({ code: 'sql_constraint' })
     expect(await bench.once.find(once, slotOf(id), call)).toBeUndefined()

@@ -146,7 +146,7 @@ describe('sweepOutbox', () => {
     const event = registered(id)
     bench.queue.next.push('request')
     await bench.committer.commit(
-      { slots: [slotOf(id)], statements: [insertThing(id)], events: [event] },
+      { keys: [slotOf(id)], statements: [insertThing(id)], events: [event] },
       call,
     )
     await bench.settle()

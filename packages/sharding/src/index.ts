@@ -11,11 +11,14 @@ export {
   type Slots,
   SplitWriteError,
 } from './router.ts'
+export { isWritable, ownerOf, readableStates, writableStates } from './ownership.ts'
 export { cacheTopology, type TopologyCache, type TopologySource } from './slots.ts'
 export {
   evenSlots,
   InvalidTopologyError,
+  type KeyRange,
   type Keyspace,
+  type Piece,
   type Placement,
   type ShardInfo,
   type SlotMap,

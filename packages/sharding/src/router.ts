@@ -3,14 +3,17 @@ import {
   type Call,
   Fault,
   isFault,
+  keyText,
+  type RouteKey,
   type Rows,
   ShardFencedError,
-  slotText,
+  slotOfKey,
   type SqlShard,
   type SqlValue,
   type Statement,
 } from '@stoa/kernel'
 
+import { readableStates } from './ownership.ts'
 import { type Placement, type ShardInfo, type SlotMap } from './topology.ts'
 
 /** How often a fenced operation asks for a newer topology, or waits for a frozen slot, before it gives up. */
@@ -35,39 +38,52 @@ export type RouterOptions = {
   riders?(shard: string): readonly Statement[]
 }
 
-/** One query of a batch of reads, for one slot. */
-export type Query = { readonly slot: number; readonly statement: Statement }
+/** One query of a batch of reads, for the rows of one key. */
+export type Query = { readonly key: RouteKey; readonly statement: Statement }
 
-/** A keyspace, routed: each operation goes to the shard that owns its slot, and only there takes effect. */
+/**
+ * A keyspace, routed: each operation goes to the shard that owns its key, and only there takes effect. Give the key of
+ * the rows (an owner's prefix, an id) where there is one: a bare slot does not see that a part of it lives elsewhere.
+ */
 export type Router = {
   /**
-   * Runs `statements` as one transaction in the shard of `slot`, behind the fence. One round trip.
+   * Runs `statements` as one transaction in the shard of `key`, behind the fence. One round trip.
    *
-   * @throws ShardFencedError when the slot stayed frozen, or nobody owned up to it; and as {@link SqlShard.batch}.
+   * @throws ShardFencedError when the key stayed frozen, or nobody owned up to it; and as {@link SqlShard.batch}.
    */
-  write(slot: number, statements: readonly Statement[], call: Call): Promise<readonly Rows[]>
-  /** As `write` over several slots of one shard: their rows commit together. @see {@link Router.groups} */
+  write(key: RouteKey, statements: readonly Statement[], call: Call): Promise<readonly Rows[]>
+  /** As `write` over several keys of one shard: their rows commit together. @see {@link Router.groups} */
   writeAll(
-    slots: readonly number[],
+    keys: readonly RouteKey[],
     statements: readonly Statement[],
     call: Call,
   ): Promise<readonly Rows[]>
   /**
-   * Runs one SELECT in the shard that owns `slot`, checked in the same statement. One round trip.
+   * Runs one SELECT in the shard that owns `key`, checked in the same statement. One round trip.
    *
    * `statement` must name its columns; with ORDER BY it must have LIMIT.
    */
-  read(slot: number, statement: Statement, call: Call): Promise<Rows>
-  /** Runs queries of many slots: one round trip for each shard touched, at most five shards at a time. */
+  read(key: RouteKey, statement: Statement, call: Call): Promise<Rows>
+  /** Runs queries of many keys: one round trip for each shard touched, at most five shards at a time. */
   readMany(queries: readonly Query[], call: Call): Promise<readonly Rows[]>
-  /** The slots of `keys` by the shard that has them now, so that each group can be one batch. */
+  /**
+   * Runs a query over the keys `from <= key < to` of one slot, which may be spread over several shards: `select` is
+   * asked for the part that each serves. The rows come in key order of the parts; merge them by what they are ordered
+   * by. One round trip for each shard touched, at most five at a time.
+   */
+  readRange(
+    range: { readonly from: string; readonly to: string },
+    select: (part: { readonly from: string; readonly to: string }) => Statement,
+    call: Call,
+  ): Promise<readonly Rows[]>
+  /** `items` by the shard that has their keys now, so that each group can be one batch. */
   groups<T>(
     items: readonly T[],
-    slotOf: (item: T) => number,
+    keyOf: (item: T) => RouteKey,
     call: Call,
   ): Promise<readonly (readonly T[])[]>
-  /** The name of the shard that has `slot` now, by the map. */
-  shardOf(slot: number, call: Call): Promise<string>
+  /** The name of the shard that has `key` now, by the map. */
+  shardOf(key: RouteKey, call: Call): Promise<string>
   /** Every shard of the keyspace, for sweeps. */
   shards(call: Call): Promise<readonly SqlShard[]>
 }
@@ -75,23 +91,33 @@ export type Router = {
 /** Six requests may wait for headers in a Worker; one stays free for the cache and the queue. */
 const shardsAtOnce = 5
 
-/** Asks the shard itself whether it owns the slot at the epoch and incarnation that the map believes. */
-function guard({ slot, epoch, shard }: Placement): Statement {
+/** Asks the shard itself whether it owns the keys at the epochs and incarnation that the map believes. */
+function guard(placements: readonly Placement[], { incarnation }: ShardInfo): Statement {
+  const keys = placements.map(({ key, epoch }) => [keyText(key), epoch])
   return {
-    sql: 'INSERT INTO _guard (slot, epoch, incarnation) VALUES (?, ?, ?)',
-    args: [slotText(slot), epoch, shard.incarnation],
+    sql: 'INSERT INTO _guard (key, epoch, incarnation) SELECT value ->> 0, value ->> 1, ? FROM json_each(?)',
+    args: [incarnation, JSON.stringify(keys)],
   }
 }
 
+/** A query over the keys from `key` to `to`. */
+type RangeQuery = Query & { readonly to?: string }
+
+const pieceOfKey = 'lo <= ? AND ? < hi'
+/** A part that is not this shard's comes before the piece in which the range begins: it begins later. */
+const pieceOfRange = `lo < ? AND ? < hi AND (lo <= ? OR state NOT IN ${readableStates})`
+
 /**
- * Wraps a SELECT so that it says in the same row set whether the shard owns the slot: a row always comes back, with
+ * Wraps a SELECT so that it says in the same row set whether the shard owns the key: a row always comes back, with
  * the state first and a mark that tells an empty result from a row of nulls.
  */
-function owned({ slot, statement }: Query): Statement {
+function owned({ key, to, statement }: RangeQuery): Statement {
+  const from = keyText(key)
   return {
-    sql: `SELECT o.state, o.epoch, o.peer, q.* FROM (SELECT ? AS slot) s LEFT JOIN _slot_owner o ON o.slot = s.slot
-LEFT JOIN (SELECT 1 AS hit, t.* FROM (${statement.sql}) t) q ON o.state IN ('serving', 'migrating', 'frozen')`,
-    args: [slotText(slot), ...statement.args],
+    sql: `SELECT o.state, o.epoch, o.peer, q.* FROM (SELECT 1) LEFT JOIN (SELECT state, epoch, peer FROM _slot_owner
+WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) o
+LEFT JOIN (SELECT 1 AS hit, t.* FROM (${statement.sql}) t) q ON o.state IN ${readableStates}`,
+    args: [...(to === undefined ? [from, from] : [to, from, from]), ...statement.args],
   }
 }
 
@@ -102,7 +128,7 @@ function unwrap(rows: Rows, query: Query, shard: string): Rows {
   const [state, epoch, peer] = first ?? []
   if (!readable.has(state ?? null)) {
     throw new ShardFencedError(shard, {
-      slot: query.slot,
+      slot: slotOfKey(query.key),
       epoch: Number(epoch ?? 0),
       state: state === 'importing' || state === 'handed_off' ? state : 'unknown',
       peer: typeof peer === 'string' ? peer : undefined,
@@ -148,71 +174,88 @@ class Routed implements Router {
     }
   }
 
-  write(slot: number, statements: readonly Statement[], call: Call): Promise<readonly Rows[]> {
-    return this.writeAll([slot], statements, call)
+  write(key: RouteKey, statements: readonly Statement[], call: Call): Promise<readonly Rows[]> {
+    return this.writeAll([key], statements, call)
   }
 
   async writeAll(
-    slots: readonly number[],
+    keys: readonly RouteKey[],
     statements: readonly Statement[],
     call: Call,
   ): Promise<readonly Rows[]> {
-    const distinct = [...new Set(slots)]
+    const distinct = [...new Set(keys)]
     return this.#fenced(call, async (map) => {
-      const placements = distinct.map((slot) => map.place(slot))
+      const placements = distinct.map((key) => map.place(key))
       const [first, ...others] = placements
-      if (first === undefined) throw new RangeError('Cannot write: no slot was named')
+      if (first === undefined) throw new RangeError('Cannot write: no key was named')
       const stray = others.find((each) => each.shard.name !== first.shard.name)
-      if (stray !== undefined) throw new SplitWriteError(first.slot, stray.slot)
-      const guards = placements.map(guard)
+      if (stray !== undefined) throw new SplitWriteError(first.key, stray.key)
       const riders = this.#options.riders?.(first.shard.name) ?? []
-      const batch = [...guards, ...statements, ...riders]
+      const batch = [guard(placements, first.shard), ...statements, ...riders]
       const rows = await this.#shard(first.shard).batch(batch, 'write', call)
-      return rows.slice(guards.length, guards.length + statements.length)
+      return rows.slice(1, 1 + statements.length)
     })
   }
 
-  async read(slot: number, statement: Statement, call: Call): Promise<Rows> {
-    const [rows] = await this.readMany([{ slot, statement }], call)
+  async read(key: RouteKey, statement: Statement, call: Call): Promise<Rows> {
+    const [rows] = await this.readMany([{ key, statement }], call)
     if (rows === undefined) throw new Error('Cannot read: the shard gave no rows for the statement')
     return rows
   }
 
   async readMany(queries: readonly Query[], call: Call): Promise<readonly Rows[]> {
-    return this.#fenced(call, async (map) => {
-      const results: Rows[] = []
-      const byShard = Map.groupBy(
-        queries.keys(),
-        (index) => map.place(queries[index]?.slot ?? 0).shard,
-      )
-      const groups = [...byShard].map(([info, indexes]) => ({ shard: this.#shard(info), indexes }))
-      await inWaves(groups, async ({ shard, indexes }) => {
-        const asked = indexes.flatMap((index) => queries[index] ?? [])
-        const mode: BatchMode = 'read'
-        const answers = await shard.batch(asked.map(owned), mode, call)
-        for (const [position, index] of indexes.entries()) {
-          const query = queries[index]
-          const rows = answers[position]
-          if (query !== undefined && rows !== undefined)
-            results[index] = unwrap(rows, query, shard.name)
-        }
-      })
-      return results
+    return this.#fenced(call, (map) => this.#ask(queries, map, call))
+  }
+
+  async #ask(queries: readonly RangeQuery[], map: SlotMap, call: Call): Promise<readonly Rows[]> {
+    const results: Rows[] = []
+    const byShard = Map.groupBy(
+      queries.keys(),
+      (index) => map.place(queries[index]?.key ?? 0).shard,
+    )
+    const groups = [...byShard].map(([info, indexes]) => ({ shard: this.#shard(info), indexes }))
+    await inWaves(groups, async ({ shard, indexes }) => {
+      const asked = indexes.flatMap((index) => queries[index] ?? [])
+      const mode: BatchMode = 'read'
+      const answers = await shard.batch(asked.map(owned), mode, call)
+      for (const [position, index] of indexes.entries()) {
+        const query = queries[index]
+        const rows = answers[position]
+        if (query !== undefined && rows !== undefined)
+          results[index] = unwrap(rows, query, shard.name)
+      }
+    })
+    return results
+  }
+
+  async readRange(
+    { from, to }: { readonly from: string; readonly to: string },
+    select: (part: { readonly from: string; readonly to: string }) => Statement,
+    call: Call,
+  ): Promise<readonly Rows[]> {
+    return this.#fenced(call, (map) => {
+      const parts = map.pieces(from, to)
+      const queries = parts.map((part) => ({
+        key: part.from,
+        to: part.to,
+        statement: select(part),
+      }))
+      return this.#ask(queries, map, call)
     })
   }
 
   async groups<T>(
     items: readonly T[],
-    slotOf: (item: T) => number,
+    keyOf: (item: T) => RouteKey,
     call: Call,
   ): Promise<readonly (readonly T[])[]> {
     const map = await this.#options.slots.current(call)
-    return [...Map.groupBy(items, (item) => map.place(slotOf(item)).shard.name).values()]
+    return [...Map.groupBy(items, (item) => map.place(keyOf(item)).shard.name).values()]
   }
 
-  async shardOf(slot: number, call: Call): Promise<string> {
+  async shardOf(key: RouteKey, call: Call): Promise<string> {
     const map = await this.#options.slots.current(call)
-    return map.place(slot).shard.name
+    return map.place(key).shard.name
   }
 
   async shards(call: Call): Promise<readonly SqlShard[]> {
@@ -227,8 +270,10 @@ export class SplitWriteError extends Fault {
   override readonly code = 'split_write'
   override readonly kind = 'unavailable'
   override readonly retryable = true
-  constructor(one: number, other: number) {
-    super(`Cannot write slots ${one} and ${other} in one batch: they are in different shards`)
+  constructor(one: RouteKey, other: RouteKey) {
+    super(
+      `Cannot write keys ${keyText(one)} and ${keyText(other)} in one batch: they are in different shards`,
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { Fault, slotCount } from '@stoa/kernel'
+import { Fault, keyText, type RouteKey, slotCount, slotOfKey, slotRange } from '@stoa/kernel'
 
 /** A database of a keyspace. The incarnation tells it from a copy of itself. */
 export type ShardInfo = {
@@ -15,10 +15,24 @@ export type SlotRange = {
   readonly epoch: number
 }
 
+/**
+ * An override: keys `from <= key < to`, all of one slot, as one shard serves them at one epoch. Of ranges that hold a
+ * key the innermost counts; two may lie one in the other, but not cross, and no two begin at one key.
+ */
+export type KeyRange = {
+  /** At least five characters: an owner's prefix, or longer. */
+  readonly from: string
+  readonly to: string
+  readonly shard: string
+  readonly epoch: number
+}
+
 export type Keyspace = {
   readonly shards: readonly ShardInfo[]
   /** A partition of all slots, ascending. */
   readonly slots: readonly SlotRange[]
+  /** Hot owners set apart, and sub-keys of one owner spread over several shards. */
+  readonly ranges?: readonly KeyRange[]
 }
 
 /** Who owns which slot, as the `meta` database says. However old it is, the fence in each shard keeps it safe. */
@@ -39,54 +53,112 @@ export class InvalidTopologyError extends Fault {
   }
 }
 
-/** Where a slot is: the shard, and the epoch and incarnation that its fence will ask for. */
+/** Where a key is: the shard, and the epoch and incarnation that its fence will ask for. */
 export type Placement = {
-  readonly slot: number
+  readonly key: RouteKey
   readonly epoch: number
   readonly shard: ShardInfo
 }
 
-/** A compiled slot map: one array read a look-up. */
+/** Keys `from <= key < to` that one shard serves. */
+export type Piece = { readonly from: string; readonly to: string; readonly place: Placement }
+
+/** A compiled map. */
 export type SlotMap = {
   readonly shards: readonly ShardInfo[]
-  place(slot: number): Placement
+  /** One array read; in a slot that has overrides, a pass over those. */
+  place(key: RouteKey): Placement
+  /** Who serves the keys `from <= key < to`, in key order, without a gap; all of them in one slot. */
+  pieces(from: string, to: string): readonly Piece[]
 }
 
+type Owner = { readonly shard: ShardInfo; readonly epoch: number }
+type OwnedRange = Owner & { readonly from: string; readonly to: string }
+
 /**
- * Compiles a keyspace's ranges. Costs one pass over the ranges and 16,384 entries; a look-up is O(1).
+ * Compiles a keyspace's ranges. Costs one pass over the ranges and 16,384 entries.
  *
- * @throws InvalidTopologyError when they overlap, leave a gap, or name a shard that is unknown or has no address yet.
+ * @throws InvalidTopologyError when they overlap, leave a gap, cross, or name a shard that is unknown or has no
+ *   address yet.
  */
 export function slotMapOf(name: string, keyspace: Keyspace): SlotMap {
   const byName = new Map(keyspace.shards.map((shard) => [shard.name, shard]))
-  const owners: { readonly shard: ShardInfo; readonly epoch: number }[] = []
-  for (const range of keyspace.slots) {
-    const shard = byName.get(range.shard)
-    if (shard === undefined)
-      throw new InvalidTopologyError(name, `shard "${range.shard}" is unknown`)
+  const shardOf = (wanted: string): ShardInfo => {
+    const shard = byName.get(wanted)
+    if (shard === undefined) throw new InvalidTopologyError(name, `shard "${wanted}" is unknown`)
     if (shard.url === '')
-      throw new InvalidTopologyError(name, `shard "${range.shard}" is not provisioned yet`)
+      throw new InvalidTopologyError(name, `shard "${wanted}" is not provisioned yet`)
+    return shard
+  }
+  const owners: Owner[] = []
+  for (const range of keyspace.slots) {
     if (range.from !== owners.length || range.to < range.from || range.to >= slotCount) {
       throw new InvalidTopologyError(
         name,
         `slots ${range.from} to ${range.to} do not follow ${owners.length - 1}`,
       )
     }
-    const owner = { shard, epoch: range.epoch }
+    const owner = { shard: shardOf(range.shard), epoch: range.epoch }
     while (owners.length <= range.to) owners.push(owner)
   }
   if (owners.length !== slotCount) {
     throw new InvalidTopologyError(name, `slots from ${owners.length} on have no owner`)
   }
+  const overrides = overridesOf(name, keyspace.ranges ?? [], shardOf)
+  const place = (key: RouteKey): Placement => {
+    const slot = slotOfKey(key)
+    const owner = innermost(overrides.get(slot), key) ?? owners[slot]
+    if (owner === undefined)
+      throw new RangeError(`Cannot place slot ${slot}: there are ${slotCount}`)
+    return { key, epoch: owner.epoch, shard: owner.shard }
+  }
   return {
     shards: keyspace.shards,
-    place: (slot) => {
-      const owner = owners[slot]
-      if (owner === undefined)
-        throw new RangeError(`Cannot place slot ${slot}: there are ${slotCount}`)
-      return { slot, ...owner }
+    place,
+    pieces: (from, to) => {
+      const slot = slotOfKey(from)
+      if (to <= from || to > slotRange(slot).to)
+        throw new RangeError(`Cannot read keys "${from}" to "${to}": they are not of one slot`)
+      const inside = (overrides.get(slot) ?? []).flatMap((range) => [range.from, range.to])
+      const cuts = inside.filter((key) => from < key && key < to).toSorted()
+      const starts = [...new Set([from, ...cuts])]
+      return starts.map((start, index) => ({
+        from: start,
+        to: starts[index + 1] ?? to,
+        place: place(start),
+      }))
     },
   }
+}
+
+/** Of the ranges that hold `key`, the one that begins last lies in all the others. */
+function innermost(ranges: readonly OwnedRange[] | undefined, key: RouteKey): Owner | undefined {
+  if (ranges === undefined) return undefined
+  const text = keyText(key)
+  return ranges.findLast((range) => range.from <= text && text < range.to)
+}
+
+/** The overrides by slot, each slot's in order of where they begin. */
+function overridesOf(
+  name: string,
+  ranges: readonly KeyRange[],
+  shardOf: (name: string) => ShardInfo,
+): ReadonlyMap<number, readonly OwnedRange[]> {
+  const owned = ranges.map(({ from, to, shard, epoch }) => {
+    const isInSlot = from.length >= 5 && from < to && to <= slotRange(slotOfKey(from)).to
+    if (!isInSlot) throw new InvalidTopologyError(name, `"${from}" to "${to}" is no part of a slot`)
+    return { from, to, shard: shardOf(shard), epoch }
+  })
+  const sorted = owned.toSorted((one, other) => (one.from < other.from ? -1 : 1))
+  const open: OwnedRange[] = []
+  for (const range of sorted) {
+    while ((open.at(-1)?.to ?? range.to) <= range.from) open.pop()
+    const outer = open.at(-1)
+    if (outer !== undefined && (outer.from === range.from || range.to > outer.to))
+      throw new InvalidTopologyError(name, `"${range.from}" to "${range.to}" crosses another range`)
+    open.push(range)
+  }
+  return Map.groupBy(sorted, ({ from }) => slotOfKey(from))
 }
 
 /** An even map over `shards`, in order, at epoch 1: how a keyspace begins. */

@@ -2,6 +2,7 @@ import {
   rootCall,
   ShardFencedError,
   slotCount,
+  slotRange,
   slotText,
   type Statement,
   type SqlValue,
@@ -26,12 +27,13 @@ const select = (slot: number, column = 'text'): Statement => ({
 })
 const own = (name: 'a' | 'b', slot: number, row: readonly [string, number, (string | null)?]) =>
   fleet[name].run(
-    `INSERT INTO _slot_owner (state, epoch, peer, slot) VALUES (?, ?, ?, ?)
-ON CONFLICT (slot) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, peer = excluded.peer`,
+    `INSERT INTO _slot_owner (state, epoch, peer, lo, hi) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (lo) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, peer = excluded.peer`,
     row[0],
     row[1],
     row[2] ?? null,
     slotText(slot),
+    slotRange(slot).to,
   )
 const texts = (name: 'a' | 'b') => fleet[name].run('SELECT text FROM lookup ORDER BY text')
 
@@ -129,8 +131,7 @@ describe('a write', () => {
     ['a slot that nobody has', undefined],
     ['a slot that is still being copied', ['importing', 1]],
   ] as const)('stops at %s', async (_what, row) => {
-    if (row === undefined)
-      await fleet.a.run('DELETE FROM _slot_owner WHERE slot = ?', slotText(low))
+    if (row === undefined) await fleet.a.run('DELETE FROM _slot_owner WHERE lo = ?', slotText(low))
     else await own('a', low, row)
 
     await expect(fleet.router.write(low, [insert(low, 'x')], call)).rejects.toThrow(
@@ -262,7 +263,7 @@ describe('a read', () => {
   )
 
   test('never takes the emptiness of a stranger for an answer', async () => {
-    await fleet.a.run('DELETE FROM _slot_owner WHERE slot = ?', slotText(low))
+    await fleet.a.run('DELETE FROM _slot_owner WHERE lo = ?', slotText(low))
 
     await expect(fleet.router.read(low, select(low), call)).rejects.toMatchObject({
       code: 'shard_fenced',
@@ -294,7 +295,7 @@ describe('a read', () => {
     fleet.a.sent.length = 0
     fleet.b.sent.length = 0
 
-    const queries = slots.map((slot) => ({ slot, statement: select(slot) }))
+    const queries = slots.map((slot) => ({ key: slot, statement: select(slot) }))
     const answers = await fleet.router.readMany(queries, call)
 
     expect(answers.map(({ rows }) => rows[0]?.[0])).toEqual(slots.map((slot) => `t${slot}`))
@@ -303,7 +304,7 @@ describe('a read', () => {
 
   test('of many slots gives none of them when one is not owned', async () => {
     await own('b', high, ['importing', 1])
-    const queries = [low, high].map((slot) => ({ slot, statement: select(slot) }))
+    const queries = [low, high].map((slot) => ({ key: slot, statement: select(slot) }))
 
     await expect(fleet.router.readMany(queries, call)).rejects.toMatchObject({ slot: high })
   })
@@ -311,6 +312,90 @@ describe('a read', () => {
   test('of nothing costs nothing', async () => {
     expect(await fleet.router.readMany([], call)).toEqual([])
     expect([fleet.a.sent.length, fleet.b.sent.length]).toEqual([0, 0])
+  })
+})
+
+describe('a range of keys', () => {
+  const prefix = `${slotText(low)}XY`
+  const insertKey = (key: string): Statement => ({
+    sql: "INSERT INTO inbox (slot, consumer, event_id, at) VALUES (?, 'c', ?, 1)",
+    args: [key, '0'.repeat(20)],
+  })
+  const selectKeys = ({ from, to }: { from: string; to: string }): Statement => ({
+    sql: 'SELECT slot AS found FROM inbox WHERE slot >= ? AND slot < ? ORDER BY slot LIMIT 100',
+    args: [from, to],
+  })
+  const keys = ['1A', '3B', '5C', '7D'].map((end) => prefix + end)
+
+  /** Hands keys `lo` to `hi` over to b, with `there` in it; the topology does not tell. */
+  const spread = async (lo: string, hi: string, there: readonly string[]) => {
+    await fleet.a.run(
+      "INSERT INTO _slot_owner (lo, hi, epoch, state, peer) VALUES (?, ?, 9, 'handed_off', 'b')",
+      lo,
+      hi,
+    )
+    await fleet.b.run(
+      "INSERT INTO _slot_owner (lo, hi, epoch, state) VALUES (?, ?, 9, 'serving')",
+      lo,
+      hi,
+    )
+    for (const key of there) await fleet.b.run(insertKey(key).sql, key, '0'.repeat(20))
+    const things = fleet.topology.keyspaces['things'] ?? { shards: [], slots: [] }
+    const ranges = [{ from: lo, to: hi, shard: 'b', epoch: 9 }]
+    fleet.topology = { version: 2, keyspaces: { things: { ...things, ranges } } }
+  }
+
+  test('that is spread over shards is written to and read back in order', async () => {
+    for (const key of keys) await fleet.router.write(key, [insertKey(key)], call)
+    // The rows that were handed over are still in a: nobody must read them there.
+    await spread(`${prefix}3`, `${prefix}6`, keys.slice(1, 3))
+    const late = `${prefix}4Z`
+    await fleet.router.write(late, [insertKey(late)], call)
+    fleet.a.sent.length = 0
+    fleet.b.sent.length = 0
+
+    const parts = await fleet.router.readRange(
+      { from: prefix, to: `${prefix}ZZ` },
+      selectKeys,
+      call,
+    )
+
+    expect(parts.flatMap(({ rows }) => rows.flat())).toEqual([
+      keys[0],
+      keys[1],
+      late,
+      keys[2],
+      keys[3],
+    ])
+    expect([fleet.a.sent.length, fleet.b.sent.length]).toEqual([1, 1])
+    expect(await fleet.b.run('SELECT count(*) FROM inbox WHERE slot = ?', late)).toEqual([[1]])
+    expect(await fleet.a.run('SELECT count(*) FROM inbox WHERE slot = ?', late)).toEqual([[0]])
+  })
+
+  test('is never read from an old copy of a part, though the map is old', async () => {
+    for (const key of keys) await fleet.router.write(key, [insertKey(key)], call)
+    await spread(`${prefix}3`, `${prefix}6`, [`${prefix}4N`])
+
+    const parts = await fleet.router.readRange(
+      { from: prefix, to: `${prefix}ZZ` },
+      selectKeys,
+      call,
+    )
+
+    expect(parts.flatMap(({ rows }) => rows.flat())).toEqual([keys[0], `${prefix}4N`, keys[3]])
+  })
+
+  test('is read where it is now, though the map is old', async () => {
+    await fleet.router.write(String(keys[1]), [insertKey(String(keys[1]))], call)
+    await spread(`${prefix}3`, `${prefix}6`, [String(keys[1]), `${prefix}5M`])
+
+    const { rows } = await fleet.router.read(
+      `${prefix}5M`,
+      selectKeys({ from: `${prefix}5`, to: `${prefix}6` }),
+      call,
+    )
+
+    expect(rows).toEqual([[`${prefix}5M`]])
   })
 })
 

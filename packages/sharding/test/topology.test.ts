@@ -1,4 +1,4 @@
-import { manualClock, rootCall, slotCount } from '@stoa/kernel'
+import { manualClock, rootCall, slotCount, slotText } from '@stoa/kernel'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
@@ -15,8 +15,8 @@ describe('slotMapOf', () => {
 
     const map = slotMapOf('things', { shards: [shard('a'), shard('b')], slots })
 
-    expect(map.place(99)).toEqual({ slot: 99, epoch: 1, shard: shard('a') })
-    expect(map.place(100)).toEqual({ slot: 100, epoch: 7, shard: shard('b') })
+    expect(map.place(99)).toEqual({ key: 99, epoch: 1, shard: shard('a') })
+    expect(map.place(100)).toEqual({ key: 100, epoch: 7, shard: shard('b') })
     expect(map.place(last).shard.name).toBe('b')
   })
 
@@ -44,6 +44,93 @@ describe('slotMapOf', () => {
     const map = slotMapOf('things', { shards: [shard('a')], slots: [range(0, last)] })
 
     expect(() => map.place(slot)).toThrow(RangeError)
+  })
+})
+
+describe('overrides', () => {
+  const slots = [range(0, last)]
+  const shards = ['a', 'b', 'c', 'd'].map((name) => shard(name))
+  const override = (from: string, to: string, name: string, epoch = 3) => ({
+    from,
+    to,
+    shard: name,
+    epoch,
+  })
+
+  test('the innermost range that holds a key decides, and outside of all the slot does', () => {
+    const ranges = [
+      override('0A3XYM', '0A3XYT', 'c'),
+      override('0A3XY', '0A3XZ', 'b', 5),
+      override('0A3XYP', '0A3XYQ', 'd'),
+    ]
+    const map = slotMapOf('things', { shards, slots, ranges })
+    const shardOf = (key: string | number) => map.place(key).shard.name
+
+    expect(shardOf('0A3XX00000')).toBe('a')
+    expect(map.place('0A3XY')).toEqual({ key: '0A3XY', epoch: 5, shard: shard('b') })
+    expect(shardOf('0A3XYM')).toBe('c')
+    expect(shardOf('0A3XYP99')).toBe('d')
+    expect(shardOf('0A3XYQ')).toBe('c')
+    expect(shardOf('0A3XYT')).toBe('b')
+    expect(shardOf('0A3XZ')).toBe('a')
+    expect(shardOf(0x143)).toBe('a')
+  })
+
+  test('a part of a slot is served by pieces in key order, without a gap', () => {
+    const ranges = [override('0A3XY', '0A3XZ', 'b'), override('0A3XYM', '0A3XYT', 'c')]
+    const map = slotMapOf('things', { shards, slots, ranges })
+
+    const pieces = map.pieces('0A3XW', '0A4')
+
+    expect(pieces.map(({ from, to, place }) => [from, to, place.shard.name])).toEqual([
+      ['0A3XW', '0A3XY', 'a'],
+      ['0A3XY', '0A3XYM', 'b'],
+      ['0A3XYM', '0A3XYT', 'c'],
+      ['0A3XYT', '0A3XZ', 'b'],
+      ['0A3XZ', '0A4', 'a'],
+    ])
+    expect(() => map.pieces('0A3XW', '0A5')).toThrow(RangeError)
+    expect(() => map.pieces('0A3XW', '0A3XW')).toThrow(RangeError)
+  })
+
+  test('always: pieces and places agree, whatever laminar ranges there are', () => {
+    const key = fc.stringMatching(/^0A3[0-3]{3,5}$/)
+    fc.assert(
+      fc.property(fc.uniqueArray(key, { minLength: 2, maxLength: 12 }), key, (keys, probe) => {
+        const ends = keys.toSorted()
+        const half = Math.floor(ends.length / 2)
+        // Nested by construction: the first begins first and ends last.
+        const ranges = ends
+          .slice(0, half)
+          .map((from, index) => override(from, ends.at(-1 - index) ?? '', 'bcd'[index % 3] ?? 'b'))
+        const map = slotMapOf('things', { shards, slots, ranges })
+
+        const piece = map.pieces('0A3', '0A4').find(({ from, to }) => from <= probe && probe < to)
+
+        expect(piece?.place.shard.name).toBe(map.place(probe).shard.name)
+      }),
+    )
+  })
+
+  test.each([
+    ['a whole slot', [override('0A3', '0A4', 'b')]],
+    ['a prefix that is too short', [override('0A3X', '0A3Y', 'b')]],
+    ['more than one slot', [override('0A3XX', '0A5', 'b')]],
+    ['nothing', [override('0A3XX', '0A3XX', 'b')]],
+    ['what another crosses', [override('0A3XA', '0A3XC', 'b'), override('0A3XB', '0A3XD', 'c')]],
+    ['where another begins', [override('0A3XA', '0A3XC', 'b'), override('0A3XA', '0A3XB', 'c')]],
+    ['an unknown shard', [override('0A3XA', '0A3XC', 'nobody')]],
+  ])('a range may not be %s', (_what, ranges) => {
+    expect(() => slotMapOf('things', { shards, slots, ranges })).toThrow(
+      expect.objectContaining({ code: 'invalid_topology' }),
+    )
+  })
+
+  test('keeps the slot of 16,383, which no text follows', () => {
+    const key = `${slotText(last)}ZZ`
+    const map = slotMapOf('things', { shards, slots, ranges: [override(key, 'G00', 'b')] })
+
+    expect(map.place(`${key}00`).shard.name).toBe('b')
   })
 })
 

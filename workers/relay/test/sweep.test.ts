@@ -154,7 +154,7 @@ describe('a sweep', () => {
 
 describe('a slot that is frozen or handed off', () => {
   afterEach(async () => {
-    const sql = "UPDATE _slot_owner SET state = 'serving', peer = NULL WHERE slot = '009'"
+    const sql = "UPDATE _slot_owner SET state = 'serving', peer = NULL WHERE lo = '009'"
     await run(await shardOf('users-0'), sql)
   })
 
@@ -162,7 +162,7 @@ describe('a slot that is frozen or handed off', () => {
     '(%s) keeps its events, and stops no other',
     async (state) => {
       const shard = await shardOf('users-0')
-      const sql = "UPDATE _slot_owner SET state = ?, peer = 'users-1' WHERE slot = '009'"
+      const sql = "UPDATE _slot_owner SET state = ?, peer = 'users-1' WHERE lo = '009'"
       await run(shard, sql, state)
       const [kept] = await leaveReady('users-0', { slot: 9 })
       const [free] = await leaveReady('users-0', { slot: 10 })
@@ -171,7 +171,7 @@ describe('a slot that is frozen or handed off', () => {
 
       expect(await stateOf('users-0', kept)).toEqual({ state: 'ready', attempts: 0, error: null })
       expect(await stateOf('users-0', free)).toEqual(sent)
-      await run(shard, "UPDATE _slot_owner SET state = 'serving', peer = NULL WHERE slot = '009'")
+      await run(shard, "UPDATE _slot_owner SET state = 'serving', peer = NULL WHERE lo = '009'")
       await sweep()
       expect(await stateOf('users-0', kept)).toEqual(sent)
     },

@@ -78,8 +78,8 @@ export function categoryStore({ router, committer }: Access): CategoryStore {
       const listings = selectListings(key, page)
       const [found, listed] = await router.readMany(
         [
-          { slot, statement: statement(selectKey(key)) },
-          { slot, statement: statement(listings) },
+          { key: slot, statement: statement(selectKey(key)) },
+          { key: slot, statement: statement(listings) },
         ],
         call,
       )
@@ -89,7 +89,7 @@ export function categoryStore({ router, committer }: Access): CategoryStore {
     },
     existing: async (keys, call) => {
       const queries = keys.map((key) => ({
-        slot: slotOfText(key),
+        key: slotOfText(key),
         statement: statement(selectKey(key)),
       }))
       const answers = await router.readMany(queries, call)
@@ -99,7 +99,7 @@ export function categoryStore({ router, committer }: Access): CategoryStore {
       const added = new Set<string>()
       await inWaves(await router.groups(list, slotOf, call), async (group) => {
         const query = insertCategories(group)
-        const work = { slots: group.map(slotOf), statements: [statement(query)], events: [] }
+        const work = { keys: group.map(slotOf), statements: [statement(query)], events: [] }
         const { rows: [rows] = [] } = await committer.commit(work, call)
         if (rows === undefined) return
         for (const { key } of await rowsOf(query, rows)) added.add(key)
@@ -108,7 +108,7 @@ export function categoryStore({ router, committer }: Access): CategoryStore {
     },
     list: (event) => ({
       event,
-      slot: slotOfText(event.data.category),
+      key: slotOfText(event.data.category),
       statements: [statement(insertListing(event))],
       events: [],
     }),

@@ -1,6 +1,6 @@
 import { statement } from '@stoa/adapters/libsql'
 import { product as products } from '@stoa/data/catalog'
-import { type Call, prefixOf, slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { type Call, prefixOf, SqlConstraintError } from '@stoa/kernel'
 import { claimGraceMs, type Holder, inWaves } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
 
@@ -13,8 +13,8 @@ import { readAll } from './read-all.ts'
 /** How often a batch is tried that meets rows of another import; each time without those that are there. */
 const writesMax = 3
 
-function slotOf({ product }: Imported): number {
-  return slotOfId(product.id)
+function keyOf({ product }: Imported): string {
+  return product.id
 }
 
 function selectSku(id: string) {
@@ -100,7 +100,7 @@ async function writeGroup(
   for (let tries = 1; rest.length > 0; tries += 1) {
     try {
       const work = {
-        slots: rest.map(slotOf),
+        keys: rest.map(keyOf),
         statements: [statement(insertProducts(rest.map(({ product }) => product)))],
         events: rest.map(({ event }) => event),
       }
@@ -122,7 +122,7 @@ export function importStore(store: Store): ImportStore {
     claimAll: (proposed, call) => claimAll(store, proposed, call),
     writeAll: async (imported, call) => {
       const written = new Set<string>()
-      await inWaves(await store.access.router.groups(imported, slotOf, call), async (group) => {
+      await inWaves(await store.access.router.groups(imported, keyOf, call), async (group) => {
         for (const { product } of await writeGroup(store, group, call)) written.add(product.id)
       })
       confirm(

@@ -1,7 +1,7 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { product as products } from '@stoa/data/catalog'
-import { type Call, slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { type Call, prefixOf, SqlConstraintError } from '@stoa/kernel'
 import { type Claim, claimAll, type LookupIndex } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
 
@@ -56,7 +56,7 @@ async function getProduct(
   call: Call,
 ): Promise<Product | undefined> {
   const query = db.select(columns).from(products).where(eq(products.id, id)).limit(1)
-  const rows = await access.router.read(slotOfId(id), statement(query), call)
+  const rows = await access.router.read(id, statement(query), call)
   const [row] = await rowsOf(query, rows)
   return row
 }
@@ -77,10 +77,14 @@ export function productStore(store: Store): ProductStore {
       return 'owner' in claimed ? claimed.owner : undefined
     },
     create: async ({ once, product, events }, call) => {
-      const slot = slotOfId(product.id)
-      const work = { slots: [slot], statements: [statement(insertProducts([product]))], events }
+      const key = prefixOf(product.id)
+      const work = {
+        keys: [product.id],
+        statements: [statement(insertProducts([product]))],
+        events,
+      }
       try {
-        const answered = await access.once.run(once, { slot, work, reply: product }, call)
+        const answered = await access.once.run(once, { key, work, reply: product }, call)
         confirm(store, [claimOf(answered.reply)], call)
         return answered
       } catch (error) {

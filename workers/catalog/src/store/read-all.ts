@@ -1,6 +1,6 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
-import { type Call, slotOfId } from '@stoa/kernel'
+import { type Call } from '@stoa/kernel'
 
 type Select = Parameters<typeof rowsOf>[0] & Parameters<typeof statement>[0]
 
@@ -13,10 +13,10 @@ export async function readAll<Q extends Select>(
   { ids, select }: { readonly ids: readonly string[]; readonly select: (id: string) => Q },
   call: Call,
 ): Promise<Q['_']['result'] | undefined> {
-  const queries = ids.map((id) => ({ slot: slotOfId(id), query: select(id) }))
+  const queries = ids.map((id) => ({ key: id, query: select(id) }))
   const [first] = queries
   if (first === undefined) return undefined
-  const asked = queries.map(({ slot, query }) => ({ slot, statement: statement(query) }))
+  const asked = queries.map(({ key, query }) => ({ key, statement: statement(query) }))
   const answers = await router.readMany(asked, call)
   const columns = answers[0]?.columns ?? []
   const rows = answers.flatMap((answer) => answer.rows)

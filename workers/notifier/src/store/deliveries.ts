@@ -1,7 +1,6 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { delivery as deliveries, webhookEndpoint } from '@stoa/data/notifier'
-import { slotOfId } from '@stoa/kernel'
 import { and, desc, eq, lt, ne, sql } from 'drizzle-orm'
 
 import type { DeliveryStore, Stretch } from '../domain/ports.ts'
@@ -51,7 +50,7 @@ export function deliveryStore({ router, committer }: KeyspaceAccess): DeliverySt
   return {
     effectOf: (event, { member, deliveries: made, due }) => ({
       event,
-      slot: slotOfId(member),
+      key: member,
       scope: member,
       statements: [statement(db.insert(deliveries).values([...made]))],
       events: due,
@@ -59,7 +58,7 @@ export function deliveryStore({ router, committer }: KeyspaceAccess): DeliverySt
     due: async (ids, call) => {
       const queries = ids.map((id) => ({ id, query: selectDue(id) }))
       const answers = await router.readMany(
-        queries.map(({ id, query }) => ({ slot: slotOfId(id), statement: statement(query) })),
+        queries.map(({ id, query }) => ({ key: id, statement: statement(query) })),
         call,
       )
       const found = queries.map(async ({ query }, index) => {
@@ -93,14 +92,14 @@ export function deliveryStore({ router, committer }: KeyspaceAccess): DeliverySt
         .set({ state: 'gone' })
         .where(eq(webhookEndpoint.id, endpoint))
       const statements = [statement(change), ...(isGone ? [statement(close)] : [])]
-      await committer.commit({ slots: [slotOfId(id)], statements, events: [] }, call)
+      await committer.commit({ keys: [id], statements, events: [] }, call)
     },
     list: async (endpoint, stretch, call) => {
-      const slot = slotOfId(endpoint)
+      const key = endpoint
       const owner = selectOwner(endpoint)
       const newest = selectNewest(endpoint, stretch)
       const [ownerRows, rows] = await router.readMany(
-        [owner, newest].map((query) => ({ slot, statement: statement(query) })),
+        [owner, newest].map((query) => ({ key, statement: statement(query) })),
         call,
       )
       if (ownerRows === undefined || rows === undefined) return undefined

@@ -1,7 +1,7 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { webhookEndpoint } from '@stoa/data/notifier'
-import { slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { SqlConstraintError } from '@stoa/kernel'
 import { and, eq } from 'drizzle-orm'
 
 import { EndpointsFullError } from '../domain/endpoint.ts'
@@ -19,11 +19,11 @@ function selectActive(member: string) {
 export function endpointStore({ router, once: runner }: KeyspaceAccess): EndpointStore {
   return {
     add: async ({ once, endpoint }, call) => {
-      const slot = slotOfId(endpoint.member)
+      const key = endpoint.member
       const statements = [statement(db.insert(webhookEndpoint).values(endpoint))]
-      const work = { slots: [slot], statements, events: [] }
+      const work = { keys: [key], statements, events: [] }
       try {
-        return await runner.run(once, { slot, work, reply: endpoint }, call)
+        return await runner.run(once, { key, work, reply: endpoint }, call)
       } catch (error) {
         if (error instanceof SqlConstraintError && error.constraint === 'webhook_endpoints_full') {
           throw new EndpointsFullError({ cause: error })
@@ -35,7 +35,7 @@ export function endpointStore({ router, once: runner }: KeyspaceAccess): Endpoin
       const queries = members.map((member) => ({ member, query: selectActive(member) }))
       const answers = await router.readMany(
         queries.map(({ member, query }) => ({
-          slot: slotOfId(member),
+          key: member,
           statement: statement(query),
         })),
         call,

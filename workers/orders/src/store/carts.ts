@@ -2,7 +2,7 @@ import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { linesMax } from '@stoa/contracts/orders'
 import { cart as carts, cartItem } from '@stoa/data/orders'
-import { type Call, slotOfId, type Statement } from '@stoa/kernel'
+import { type Call, prefixOf, type Statement } from '@stoa/kernel'
 import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 
 import { type Cart, CartClosedError, CartFullError } from '../domain/cart.ts'
@@ -50,7 +50,7 @@ async function getCart(
     .where(eq(carts.id, id))
     .orderBy(asc(cartItem.at), asc(cartItem.product))
     .limit(linesMax)
-  const rows = await rowsOf(query, await router.read(slotOfId(id), statement(query), call))
+  const rows = await rowsOf(query, await router.read(id, statement(query), call))
   const [head] = rows
   if (head === undefined) return undefined
   const { product: _product, quantity: _quantity, ...cart } = head
@@ -63,7 +63,7 @@ async function getCart(
 export function cartStore(access: KeyspaceAccess): CartStore {
   const change = async (id: string, statements: readonly Statement[], call: Call) => {
     try {
-      await access.committer.commit({ slots: [slotOfId(id)], statements, events: [] }, call)
+      await access.committer.commit({ keys: [id], statements, events: [] }, call)
     } catch (error) {
       if (stoppedAt(error, 'cart.version')) throw new CartClosedError()
       if (stoppedAt(error, 'cart_item.quantity')) throw new CartFullError()
@@ -72,11 +72,11 @@ export function cartStore(access: KeyspaceAccess): CartStore {
   }
   return {
     open: ({ once, cart, reply }, call) => {
-      const slot = slotOfId(cart.id)
+      const key = prefixOf(cart.id)
       const statements = [statement(db.insert(carts).values({ ...cart, version: 1 }))]
       return access.once.run(
         once,
-        { slot, work: { slots: [slot], statements, events: [] }, reply },
+        { key, work: { keys: [key], statements, events: [] }, reply },
         call,
       )
     },

@@ -2,7 +2,7 @@ import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { linesMax } from '@stoa/contracts/orders'
 import { cart as carts, orderHead, orderLine } from '@stoa/data/orders'
-import { type Call, slotOfId, type Statement } from '@stoa/kernel'
+import { type Call, type Statement } from '@stoa/kernel'
 import type { Effect } from '@stoa/messaging'
 import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
 
@@ -60,8 +60,8 @@ async function getOrders(
   ids: readonly string[],
   call: Call,
 ): Promise<ReadonlyMap<string, Order>> {
-  const queries = ids.map((id) => ({ slot: slotOfId(id), query: selectOrder(id) }))
-  const asked = queries.map(({ slot, query }) => ({ slot, statement: statement(query) }))
+  const queries = ids.map((id) => ({ key: id, query: selectOrder(id) }))
+  const asked = queries.map(({ key, query }) => ({ key, statement: statement(query) }))
   const answers = await router.readMany(asked, call)
   const found = await Promise.all(
     queries.map(async ({ query }, index) => {
@@ -131,7 +131,7 @@ WHERE id = ?`,
 
 function effectOf(step: Step): Effect {
   const { answer, before, after, events } = step
-  const effect = { event: answer.event, slot: slotOfId(answer.order), events }
+  const effect = { event: answer.event, key: answer.order, events }
   if (after === before) return { ...effect, statements: [] }
   return { ...effect, statements: after.state === 'pending' ? [answerLine(step)] : decide(step) }
 }
@@ -139,17 +139,17 @@ function effectOf(step: Step): Effect {
 export function orderStore(access: KeyspaceAccess): OrderStore {
   return {
     place: async ({ once, order, closes, events }, call) => {
-      const slot = slotOfId(order.buyer)
+      const key = order.buyer
       const statements = placeStatements(order, closes, call.requestId)
       try {
-        const work = { slots: [slot], statements, events }
-        return await access.once.run(once, { slot, work, reply: order }, call)
+        const work = { keys: [key], statements, events }
+        return await access.once.run(once, { key, work, reply: order }, call)
       } catch (error) {
         if (stoppedAt(error, 'cart.version')) throw new CartChangedError({ cause: error })
         throw error
       }
     },
-    findPlaced: ({ once, member }, call) => access.once.find<Order>(once, slotOfId(member), call),
+    findPlaced: ({ once, member }, call) => access.once.find<Order>(once, member, call),
     get: async (id, call) => (await getOrders(access, [id], call)).get(id),
     getMany: (ids, call) => getOrders(access, ids, call),
     list: async (buyer, { limit, before }, call) => {
@@ -161,7 +161,7 @@ export function orderStore(access: KeyspaceAccess): OrderStore {
         // Ids of one buyer ascend with time: they share their owner's prefix.
         .orderBy(desc(orderHead.id))
         .limit(limit)
-      return rowsOf(query, await access.router.read(slotOfId(buyer), statement(query), call))
+      return rowsOf(query, await access.router.read(buyer, statement(query), call))
     },
     settle: async (steps, call) => {
       try {

@@ -1,7 +1,7 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { purchaseOrder, purchaseOrderLine, receipt as receipts } from '@stoa/data/procurement'
-import { type Call, slotOfId, SqlConstraintError, type Statement } from '@stoa/kernel'
+import { type Call, SqlConstraintError, type Statement } from '@stoa/kernel'
 import { asc, eq, sql } from 'drizzle-orm'
 
 import type { PurchaseOrderStore, Received } from '../domain/ports.ts'
@@ -36,7 +36,7 @@ async function getOrder(
     .where(eq(purchaseOrder.id, id))
     .orderBy(asc(purchaseOrderLine.position))
     .limit(linesMax)
-  const rows = await rowsOf(query, await router.read(slotOfId(id), statement(query), call))
+  const rows = await rowsOf(query, await router.read(id, statement(query), call))
   const [first] = rows
   if (first === undefined) return undefined
   const { supplier, currency, totalMinor, version, createdAt } = first
@@ -95,21 +95,21 @@ export function purchaseOrderStore(access: KeyspaceAccess): PurchaseOrderStore {
   return {
     get: (id, call) => getOrder(access, id, call),
     add: async ({ once, order }, call) => {
-      const slot = slotOfId(order.supplier)
-      const work = { slots: [slot], statements: insertOrder(order), events: [] }
+      const key = order.supplier
+      const work = { keys: [key], statements: insertOrder(order), events: [] }
       try {
-        return await access.once.run(once, { slot, work, reply: order }, call)
+        return await access.once.run(once, { key, work, reply: order }, call)
       } catch (error) {
         if (isNullIn(error, 'purchase_order.supplier')) throw new SupplierNotFoundError()
         throw error
       }
     },
-    findReceived: (once, order, call) => access.once.find<Received>(once, slotOfId(order), call),
+    findReceived: (once, order, call) => access.once.find<Received>(once, order, call),
     receive: async ({ once, received, events }, call) => {
-      const slot = slotOfId(received.order.id)
-      const work = { slots: [slot], statements: insertReceipt(received), events }
+      const key = received.order.id
+      const work = { keys: [key], statements: insertReceipt(received), events }
       try {
-        return await access.once.run(once, { slot, work, reply: received }, call)
+        return await access.once.run(once, { key, work, reply: received }, call)
       } catch (error) {
         if (isNullIn(error, 'receipt.version')) throw new StaleVersionError()
         throw error

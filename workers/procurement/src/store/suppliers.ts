@@ -1,7 +1,7 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { supplier as suppliers } from '@stoa/data/procurement'
-import { slotOfId } from '@stoa/kernel'
+import { prefixOf } from '@stoa/kernel'
 import { eq } from 'drizzle-orm'
 
 import type { SupplierStore } from '../domain/ports.ts'
@@ -20,14 +20,14 @@ export function supplierStore({ router, once: runner }: KeyspaceAccess): Supplie
         .from(suppliers)
         .where(eq(suppliers.id, id))
         .limit(1)
-      const [row] = await rowsOf(query, await router.read(slotOfId(id), statement(query), call))
+      const [row] = await rowsOf(query, await router.read(id, statement(query), call))
       return row
     },
     add: ({ once, supplier }, call) => {
-      const slot = slotOfId(supplier.id)
+      const key = prefixOf(supplier.id)
       const statements = [statement(db.insert(suppliers).values({ ...supplier, version: 1 }))]
-      const work = { slots: [slot], statements, events: [] }
-      return runner.run(once, { slot, work, reply: supplier }, call)
+      const work = { keys: [key], statements, events: [] }
+      return runner.run(once, { key, work, reply: supplier }, call)
     },
   }
 }

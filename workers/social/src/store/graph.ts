@@ -1,7 +1,7 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { follow, follower as twins } from '@stoa/data/social'
-import { type Call, type Rows, slotOfId } from '@stoa/kernel'
+import { type Call, type Rows } from '@stoa/kernel'
 import type { StoaEvent } from '@stoa/messaging'
 import { inWaves } from '@stoa/sharding'
 import { and, asc, eq, gt } from 'drizzle-orm'
@@ -12,12 +12,12 @@ import { db } from './builder.ts'
 import { edgeStatements, newestPosts, twinStatements, typeOf } from './edge-statements.ts'
 import { profileQuery } from './profiles.ts'
 
-function slotOfFollower({ follower }: Pair): number {
-  return slotOfId(follower)
+function keyOfFollower({ follower }: Pair): string {
+  return follower
 }
 
-function slotOfFollowee({ followee }: Pair): number {
-  return slotOfId(followee)
+function keyOfFollowee({ followee }: Pair): string {
+  return followee
 }
 
 /** The events that happened, from the rows of the last edge statement. */
@@ -43,12 +43,12 @@ async function change(
   wanted: EdgeChange,
   call: Call,
 ): Promise<ReadonlySet<string>> {
-  const groups = await router.groups(wanted.wishes, slotOfFollower, call)
+  const groups = await router.groups(wanted.wishes, keyOfFollower, call)
   const happened = new Set<string>()
   await inWaves(groups, async (wishes) => {
     const part = { ...wanted, wishes }
     const work = {
-      slots: wishes.map(slotOfFollower),
+      keys: wishes.map(keyOfFollower),
       statements: edgeStatements(part, call.requestId),
       events: [],
       eventsOf: (rows: readonly Rows[]) => eventsOf(part, rows, call.requestId),
@@ -73,13 +73,13 @@ async function mirror(
   { edges, postsMax }: { readonly edges: readonly EdgeNews[]; readonly postsMax: number },
   call: Call,
 ): Promise<readonly Post[]> {
-  const groups = await router.groups(edges, slotOfFollowee, call)
+  const groups = await router.groups(edges, keyOfFollowee, call)
   const posts: Post[] = []
   await inWaves(groups, async (group) => {
     const followed = group.filter(({ active }) => active).map(({ followee }) => followee)
     const statements = [...twinStatements(group), newestPosts(followed, postsMax)]
     const { rows } = await committer.commit(
-      { slots: group.map(slotOfFollowee), statements, events: [] },
+      { keys: group.map(keyOfFollowee), statements, events: [] },
       call,
     )
     posts.push(...(rows?.at(-1)?.rows ?? []).map(postOf))
@@ -125,7 +125,7 @@ async function membersOf(
   { member, query }: { readonly member: string; readonly query: MembersQuery },
   call: Call,
 ): Promise<readonly string[] | undefined> {
-  const list = { slot: slotOfId(member), statement: statement(query) }
+  const list = { key: member, statement: statement(query) }
   const [known, rows] = await router.readMany([profileQuery(member), list], call)
   if (known?.rows.length !== 1 || rows === undefined) return undefined
   return (await rowsOf(query, rows)).map((row) => row.member)
@@ -142,7 +142,7 @@ export function graphStore(access: KeyspaceAccess): GraphStore {
     readers: async (queries, call) => {
       const answers = await access.router.readMany(
         queries.map(({ author, page }) => ({
-          slot: slotOfId(author),
+          key: author,
           statement: statement(followersQuery(author, page)),
         })),
         call,

@@ -1,7 +1,6 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { post as posts } from '@stoa/data/social'
-import { slotOfId } from '@stoa/kernel'
 import { and, desc, eq, lt } from 'drizzle-orm'
 
 import type { PostStore } from '../domain/ports.ts'
@@ -19,7 +18,7 @@ const columns = {
 export function postStore({ router, once: runner }: KeyspaceAccess): PostStore {
   return {
     create: async ({ once, post, events }, call) => {
-      const slot = slotOfId(post.author)
+      const key = post.author
       const statements = [
         statement(db.insert(posts).values(post)),
         addToTimelines(post, [post.author]),
@@ -30,12 +29,12 @@ ON CONFLICT (member) DO UPDATE SET posts = posts + 1, version = version + 1`,
           args: [post.author],
         },
       ]
-      const work = { slots: [slot], statements, events }
-      return runner.run(once, { slot, work, reply: post }, call)
+      const work = { keys: [key], statements, events }
+      return runner.run(once, { key, work, reply: post }, call)
     },
     get: async (id, call) => {
       const query = db.select(columns).from(posts).where(eq(posts.id, id)).limit(1)
-      const rows = await router.read(slotOfId(id), statement(query), call)
+      const rows = await router.read(id, statement(query), call)
       const [post] = await rowsOf(query, rows)
       return post
     },
@@ -46,9 +45,9 @@ ON CONFLICT (member) DO UPDATE SET posts = posts + 1, version = version + 1`,
         .where(and(eq(posts.author, author), after === undefined ? undefined : lt(posts.id, after)))
         .orderBy(desc(posts.id))
         .limit(limit)
-      const slot = slotOfId(author)
+      const key = author
       const [known, rows] = await router.readMany(
-        [profileQuery(author), { slot, statement: statement(query) }],
+        [profileQuery(author), { key, statement: statement(query) }],
         call,
       )
       if (known?.rows.length !== 1 || rows === undefined) return undefined

@@ -1,7 +1,7 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { profile } from '@stoa/data/social'
-import { slotOfId, type Statement } from '@stoa/kernel'
+import { type Statement } from '@stoa/kernel'
 import type { Query } from '@stoa/sharding'
 import { inWaves } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
@@ -12,7 +12,7 @@ import { db } from './builder.ts'
 /** Asks whether there is a profile: one row or none. Rides beside other reads of the member's slot. */
 export function profileQuery(member: string): Query {
   return {
-    slot: slotOfId(member),
+    key: member,
     statement: { sql: 'SELECT member FROM profile WHERE member = ?', args: [member] },
   }
 }
@@ -29,10 +29,10 @@ export function profileStore({ router, committer }: KeyspaceAccess): ProfileStor
   return {
     // No inbox row: a profile that is there already stays as it is, so a repeat changes nothing by itself.
     add: async (members, call) => {
-      const groups = await router.groups([...new Set(members)], slotOfId, call)
+      const groups = await router.groups([...new Set(members)], (member) => member, call)
       await inWaves(groups, async (group) => {
         const statements = [addProfiles(group)]
-        await committer.commit({ slots: group.map(slotOfId), statements, events: [] }, call)
+        await committer.commit({ keys: group, statements, events: [] }, call)
       })
     },
     known: async (members, call) => {
@@ -49,7 +49,7 @@ export function profileStore({ router, committer }: KeyspaceAccess): ProfileStor
         .from(profile)
         .where(eq(profile.member, member))
         .limit(1)
-      const rows = await router.read(slotOfId(member), statement(query), call)
+      const rows = await router.read(member, statement(query), call)
       const [counts] = await rowsOf(query, rows)
       return counts
     },

@@ -1,7 +1,7 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { follow, timeline } from '@stoa/data/social'
-import { slotOfId, type Statement, timeKey } from '@stoa/kernel'
+import { type Statement, timeKey } from '@stoa/kernel'
 import { inWaves } from '@stoa/sharding'
 import { and, desc, eq, lt, or } from 'drizzle-orm'
 
@@ -40,7 +40,7 @@ export function timelineStore({ router, committer, inbox }: KeyspaceAccess): Tim
       const rows = deliveries.flatMap(({ post, readers }): readonly Row[] =>
         readers.map((owner) => ({ post, owner })),
       )
-      const groups = await router.groups(rows, ({ owner }) => slotOfId(owner), call)
+      const groups = await router.groups(rows, ({ owner }) => owner, call)
       await inWaves(groups.flatMap(inBatches), async (batch) => {
         const byPost = Map.groupBy(batch, ({ post }) => post)
         const statements = [...byPost].map(([post, each]) =>
@@ -49,14 +49,14 @@ export function timelineStore({ router, committer, inbox }: KeyspaceAccess): Tim
             each.map(({ owner }) => owner),
           ),
         )
-        const slots = batch.map(({ owner }) => slotOfId(owner))
-        await committer.commit({ slots, statements, events: [] }, call)
+        const keys = batch.map(({ owner }) => owner)
+        await committer.commit({ keys, statements, events: [] }, call)
       })
     },
     goOn: (steps, call) =>
       inbox.apply(
         steps.map(({ event, next }) => {
-          return { event, slot: slotOfId(next.id), statements: [], events: [next] }
+          return { event, key: event.id, statements: [], events: [next] }
         }),
         call,
       ),
@@ -82,7 +82,7 @@ export function timelineStore({ router, committer, inbox }: KeyspaceAccess): Tim
         )
         .orderBy(desc(timeline.timeKey))
         .limit(limit)
-      const rows = await router.read(slotOfId(owner), statement(query), call)
+      const rows = await router.read(owner, statement(query), call)
       return rowsOf(query, rows)
     },
   }

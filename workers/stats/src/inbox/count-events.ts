@@ -1,13 +1,13 @@
-import { type Call, slotOfId } from '@stoa/kernel'
+import { type Call } from '@stoa/kernel'
 import type { Effect, StoaEvent } from '@stoa/messaging'
 
 import type { Deps } from '../deps.ts'
 import { incrementsOf } from '../domain/increments.ts'
 
-/** One effect for each slot that the event's subjects lie in: an inbox row is known by its event and its slot. */
+/** One effect for each subject of the event: an inbox row is known by its event and its key. */
 function effectsOf({ counters }: Pick<Deps, 'counters'>, event: StoaEvent): readonly Effect[] {
-  const bySlot = Map.groupBy(incrementsOf(event), ({ subject }) => slotOfId(subject))
-  return [...bySlot.values()].flatMap(([first, ...others]) =>
+  const bySubject = Map.groupBy(incrementsOf(event), ({ subject }) => subject)
+  return [...bySubject.values()].flatMap(([first, ...others]) =>
     first === undefined ? [] : [counters.raise(event, [first, ...others])],
   )
 }

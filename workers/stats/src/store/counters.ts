@@ -1,7 +1,6 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { drizzleOn, rowsOf, statement } from '@stoa/adapters/libsql'
 import { counter } from '@stoa/data/stats'
-import { slotOfId } from '@stoa/kernel'
 import { eq, sql } from 'drizzle-orm'
 
 import type { Counters } from '../domain/ports.ts'
@@ -16,7 +15,7 @@ export function countersOf({ router }: Pick<KeyspaceAccess, 'router'>): Counters
         .select({ metric: counter.metric, n: counter.n })
         .from(counter)
         .where(eq(counter.subject, subject))
-      const rows = await router.read(slotOfId(subject), statement(query), call)
+      const rows = await router.read(subject, statement(query), call)
       return Object.fromEntries(
         (await rowsOf(query, rows)).map(({ metric, n }) => [metric, n] as const),
       )
@@ -31,7 +30,7 @@ export function countersOf({ router }: Pick<KeyspaceAccess, 'router'>): Counters
         })
       return {
         event,
-        slot: slotOfId(increments[0].subject),
+        key: increments[0].subject,
         statements: [statement(raised)],
         events: [],
       }

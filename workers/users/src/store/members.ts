@@ -1,7 +1,7 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { credential, member as members } from '@stoa/data/users'
-import { type Call, prefixOf, slotOfId, SqlConstraintError } from '@stoa/kernel'
+import { type Call, prefixOf, SqlConstraintError } from '@stoa/kernel'
 import { type Claim, claimAll, inWaves, type LookupIndex } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
 
@@ -35,7 +35,7 @@ async function getAccount(
     .leftJoin(credential, eq(credential.member, members.id))
     .where(eq(members.id, id))
     .limit(1)
-  const rows = await access.router.read(slotOfId(id), statement(query), call)
+  const rows = await access.router.read(id, statement(query), call)
   const [row] = await rowsOf(query, rows)
   if (row === undefined) return undefined
   const { hash, ...member } = row
@@ -48,7 +48,7 @@ async function getMember(
   call: Call,
 ): Promise<Member | undefined> {
   const query = db.select(columns).from(members).where(eq(members.id, id)).limit(1)
-  const [row] = await rowsOf(query, await access.router.read(slotOfId(id), statement(query), call))
+  const [row] = await rowsOf(query, await access.router.read(id, statement(query), call))
   return row
 }
 
@@ -92,10 +92,10 @@ export function memberStore(store: Store): MemberStore {
             .values({ member: member.id, hash: passwordHash, changedAt: member.createdAt }),
         ),
       ]
-      const slot = slotOfId(member.id)
-      const work = { slots: [slot], statements, events }
+      const key = prefixOf(member.id)
+      const work = { keys: [member.id], statements, events }
       try {
-        const answered = await access.once.run(once, { slot, work, reply: member }, call)
+        const answered = await access.once.run(once, { key, work, reply: member }, call)
         // Readers verify a claim against its member, so this may come late, or never.
         defer(lookup.confirm(claimsOf(answered.reply), call).catch(() => undefined))
         return answered
@@ -123,7 +123,7 @@ const importTriesMax = 5
 
 type Imported = Parameters<ImportStore['writeAll']>[0][number]
 
-const slotOfImported = ({ member }: Imported): number => slotOfId(member.id)
+const keyOfImported = ({ member }: Imported): string => member.id
 
 /** Those whose members are not there yet, each id once. */
 async function notThere(
@@ -133,7 +133,7 @@ async function notThere(
 ): Promise<readonly Imported[]> {
   const known = await router.readMany(
     imported.map((each) => ({
-      slot: slotOfImported(each),
+      key: keyOfImported(each),
       statement: statement(
         db.select({ id: members.id }).from(members).where(eq(members.id, each.member.id)).limit(1),
       ),
@@ -154,7 +154,7 @@ async function writeGroup(
   for (let tries = 1; open.length > 0; tries += 1) {
     try {
       const work = {
-        slots: open.map(slotOfImported),
+        keys: open.map(keyOfImported),
         statements: open.map(({ member }) => statement(insertMember(member))),
         events: open.map(({ event }) => event),
       }
@@ -203,7 +203,7 @@ export function importStore(store: Store): ImportStore {
       const created = new Set<string>()
       const groups = await access.router.groups(
         await notThere(access, imported, call),
-        slotOfImported,
+        keyOfImported,
         call,
       )
       await inWaves(groups, async (group) => {

@@ -1,7 +1,6 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { passwordReset, session as sessions } from '@stoa/data/users'
-import { slotOfId } from '@stoa/kernel'
 import { and, eq, gt, isNull, sql } from 'drizzle-orm'
 
 import type { ResetStore, SessionStore } from '../domain/ports.ts'
@@ -16,7 +15,7 @@ SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM credential WHERE member = ? AND
         args: [id, member, secretHash, createdAt, expiresAt, member, passwordHash],
       }
       const { rows } = await committer.commit(
-        { slots: [slotOfId(id)], statements: [insert], events: [] },
+        { keys: [id], statements: [insert], events: [] },
         call,
       )
       return rows?.[0]?.rows.length === 1
@@ -33,7 +32,7 @@ SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM credential WHERE member = ? AND
         .from(sessions)
         .where(and(eq(sessions.id, id), isNull(sessions.revokedAt), gt(sessions.expiresAt, now)))
         .limit(1)
-      const [row] = await rowsOf(query, await router.read(slotOfId(id), statement(query), call))
+      const [row] = await rowsOf(query, await router.read(id, statement(query), call))
       return row
     },
     revoke: async (id, now, call) => {
@@ -41,10 +40,7 @@ SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM credential WHERE member = ? AND
         .update(sessions)
         .set({ revokedAt: now })
         .where(and(eq(sessions.id, id), isNull(sessions.revokedAt)))
-      await committer.commit(
-        { slots: [slotOfId(id)], statements: [statement(query)], events: [] },
-        call,
-      )
+      await committer.commit({ keys: [id], statements: [statement(query)], events: [] }, call)
     },
   }
 }
@@ -53,7 +49,7 @@ export function resetStore({ committer }: KeyspaceAccess): ResetStore {
   return {
     add: async (reset, call) => {
       const statements = [statement(db.insert(passwordReset).values(reset))]
-      await committer.commit({ slots: [slotOfId(reset.id)], statements, events: [] }, call)
+      await committer.commit({ keys: [reset.id], statements, events: [] }, call)
     },
     use: async ({ id, secretHash }, { passwordHash, now }, call) => {
       const usedNow = and(eq(passwordReset.id, id), eq(passwordReset.usedAt, now))
@@ -88,10 +84,7 @@ ON CONFLICT (member) DO UPDATE SET hash = excluded.hash, changed_at = excluded.c
             ),
         ),
       ]
-      const { rows } = await committer.commit(
-        { slots: [slotOfId(id)], statements, events: [] },
-        call,
-      )
+      const { rows } = await committer.commit({ keys: [id], statements, events: [] }, call)
       return rows?.[0]?.rows.length === 1
     },
   }

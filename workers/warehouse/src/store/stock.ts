@@ -1,7 +1,7 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { stock } from '@stoa/data/warehouse'
-import { type Call, slotOfId } from '@stoa/kernel'
+import { type Call } from '@stoa/kernel'
 import type { Effect } from '@stoa/messaging'
 import { eq } from 'drizzle-orm'
 
@@ -17,7 +17,7 @@ const changesAtOnce = 200
 function effectOf(change: StockChange, now: number): Effect {
   return {
     event: change.cause,
-    slot: slotOfId(change.product),
+    key: change.product,
     scope: change.product,
     statements: statementsOf(change, now),
     events: [],
@@ -35,7 +35,7 @@ async function getLevel(
     .from(stock)
     .where(eq(stock.product, product))
     .limit(1)
-  const rows = await router.read(slotOfId(product), statement(query), call)
+  const rows = await router.read(product, statement(query), call)
   const [row] = await rowsOf(query, rows)
   return row
 }
