@@ -5,10 +5,10 @@ import type { LibSQLDatabase } from 'drizzle-orm/libsql'
 import { drizzle } from 'drizzle-orm/libsql/web'
 
 type Query = BatchItem<'sqlite'>
-type Item = Query | Statement
+export type Item = Query | Statement
 
 /** What a batch gives for each of its items: typed rows for a query, {@link Rows} for a plain statement. */
-type Answers<T extends readonly Item[]> = {
+export type Answers<T extends readonly Item[]> = {
   -readonly [K in keyof T]: T[K] extends Query ? T[K]['_']['result'] : Rows
 }
 
@@ -64,7 +64,10 @@ type Run = (statements: readonly Statement[]) => Promise<readonly Rows[]>
  * Lets drizzle's public `batch` build the queries and type their rows, over a client that hands the
  * statements, with the plain ones put back between them, to `run`.
  */
-async function send<const T extends readonly Item[]>(items: T, run: Run): Promise<Answers<T>> {
+export async function send<const T extends readonly Item[]>(
+  items: T,
+  run: Run,
+): Promise<Answers<T>> {
   const plain = items.map((item) => (isStatement(item) ? item : undefined))
   const queries = items.filter(isQuery)
   let answers: readonly Rows[] = []

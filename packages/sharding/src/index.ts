@@ -12,6 +12,9 @@ export {
   SplitWriteError,
 } from './router.ts'
 export { isWritable, ownerOf, readableStates, writableStates } from './ownership.ts'
+export { UnkeyedStatementError } from './audit.ts'
+export { compareValues, mergeRows, type OrderBy } from './merge.ts'
+export type { Scattered, ScatterQuery } from './scatter.ts'
 export { cacheTopology, type TopologyCache, type TopologySource } from './slots.ts'
 export {
   evenSlots,

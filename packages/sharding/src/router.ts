@@ -13,7 +13,9 @@ import {
   type Statement,
 } from '@stoa/kernel'
 
+import { auditStatements } from './audit.ts'
 import { readableStates } from './ownership.ts'
+import { type Scattered, scatterOver, type ScatterQuery } from './scatter.ts'
 import { type Placement, type ShardInfo, type SlotMap } from './topology.ts'
 
 /** How often a fenced operation asks for a newer topology, or waits for a frozen slot, before it gives up. */
@@ -34,6 +36,8 @@ export type RouterOptions = {
   open(shard: ShardInfo): SqlShard
   /** Waits; a test owns the time. */
   sleep(ms: number, call: Call): Promise<void>
+  /** Refuses statements that bind no value of the key they are routed by: for development and tests. */
+  readonly audit?: boolean
   /** Statements that ride at the end of the next write to a shard, for free; lost when that batch fails. */
   riders?(shard: string): readonly Statement[]
 }
@@ -76,6 +80,13 @@ export type Router = {
     select: (part: { readonly from: string; readonly to: string }) => Statement,
     call: Call,
   ): Promise<readonly Rows[]>
+  /**
+   * Asks every shard of the keyspace, and merges. Exact while slots move: a shard that serves other keys than the map
+   * says is asked again by a newer map. One round trip for each shard, at most five at a time.
+   *
+   * @throws ShardFencedError when the shards and the map would not agree; and as {@link SqlShard.batch}.
+   */
+  scatter(query: ScatterQuery, call: Call): Promise<Scattered>
   /** `items` by the shard that has their keys now, so that each group can be one batch. */
   groups<T>(
     items: readonly T[],
@@ -184,6 +195,7 @@ class Routed implements Router {
     call: Call,
   ): Promise<readonly Rows[]> {
     const distinct = [...new Set(keys)]
+    if (this.#options.audit === true) auditStatements(distinct, statements)
     return this.#fenced(call, async (map) => {
       const placements = distinct.map((key) => map.place(key))
       const [first, ...others] = placements
@@ -204,6 +216,8 @@ class Routed implements Router {
   }
 
   async readMany(queries: readonly Query[], call: Call): Promise<readonly Rows[]> {
+    if (this.#options.audit === true)
+      for (const { key, statement } of queries) auditStatements([key], [statement])
     return this.#fenced(call, (map) => this.#ask(queries, map, call))
   }
 
@@ -242,6 +256,11 @@ class Routed implements Router {
       }))
       return this.#ask(queries, map, call)
     })
+  }
+
+  scatter(query: ScatterQuery, call: Call): Promise<Scattered> {
+    const open = (info: ShardInfo) => this.#shard(info)
+    return this.#fenced(call, (map) => scatterOver(query, { map, open, inWaves }, call))
   }
 
   async groups<T>(

@@ -68,6 +68,8 @@ export type SlotMap = {
   readonly shards: readonly ShardInfo[]
   /** One array read; in a slot that has overrides, a pass over those. */
   place(key: RouteKey): Placement
+  /** Whether an override begins at `key`. */
+  begins(key: string): boolean
   /** Who serves the keys `from <= key < to`, in key order, without a gap; all of them in one slot. */
   pieces(from: string, to: string): readonly Piece[]
 }
@@ -115,6 +117,7 @@ export function slotMapOf(name: string, keyspace: Keyspace): SlotMap {
   return {
     shards: keyspace.shards,
     place,
+    begins: (key) => overrides.get(slotOfKey(key))?.some(({ from }) => from === key) ?? false,
     pieces: (from, to) => {
       const slot = slotOfKey(from)
       if (to <= from || to > slotRange(slot).to)

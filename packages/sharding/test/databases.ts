@@ -23,6 +23,7 @@ import {
   evenSlots,
   type Router,
   type RouterOptions,
+  type Slots,
   type Topology,
 } from '../src/index.ts'
 
@@ -111,6 +112,7 @@ export type Fleet = {
   readonly a: Database
   readonly b: Database
   readonly router: Router
+  readonly slots: Slots
   /** The topology as `meta` would say it; change it as a mover would. */
   topology: Topology
   /** Reads of the topology so far. */
@@ -154,6 +156,7 @@ SELECT value ->> 0, value ->> 1, 1, 'serving' FROM json_each(?)`
     topology: { version: 1, keyspaces: { things: { shards, slots: ranges } } },
     reads: 0,
     slept,
+    slots,
     onSleep: async () => undefined,
     router: createRouter({
       slots,
