@@ -181,3 +181,17 @@ CREATE TABLE lookup (
 ) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX lookup_pending ON lookup (claimed_at) WHERE state = 'pending';
+--> statement-breakpoint
+CREATE TABLE listing (
+  slot TEXT NOT NULL CHECK (length(slot) = 3),
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL,
+  -- What entries under one text are ordered by, unique among them: an id, or its time key.
+  sort TEXT NOT NULL,
+  owner_id TEXT NOT NULL CHECK (length(owner_id) = 20),
+  -- Of its owner; only a larger one changes the entry.
+  version INTEGER NOT NULL CHECK (version > 0),
+  -- 0: no longer listed. The row stays, so that a late older word cannot bring it back.
+  active INTEGER NOT NULL CHECK (active IN (0, 1)),
+  PRIMARY KEY (slot, kind, text, sort)
+) WITHOUT ROWID;

@@ -204,6 +204,21 @@ export const lookup = sqliteTable(
   ],
 )
 
+/** A non-unique index: what is listed under a text, in the order of `sort`. */
+export const listing = sqliteTable(
+  'listing',
+  {
+    slot: text('slot').notNull(),
+    kind: text('kind').notNull(),
+    text: text('text').notNull(),
+    sort: text('sort').notNull(),
+    ownerId: text('owner_id').notNull(),
+    version: integer('version').notNull(),
+    active: integer('active').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.kind, t.text, t.sort] })],
+)
+
 /** The shared tables that move with their slot, and the column whose first three characters are the slot. */
 export const movingTables = {
   idempotency: 'slot',
@@ -214,4 +229,5 @@ export const movingTables = {
   barrier: 'slot',
   saga: 'id',
   lookup: 'slot',
+  listing: 'slot',
 } as const

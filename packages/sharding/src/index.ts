@@ -12,6 +12,16 @@ export {
   SplitWriteError,
 } from './router.ts'
 export { isWritable, ownerOf, readableStates, writableStates } from './ownership.ts'
+export { createListing, type Entry, type ListingIndex, type ListPage } from './listing.ts'
+export {
+  type Backfill,
+  backfillLookup,
+  type Owners,
+  type Repaired,
+  type RepairOptions,
+  sweepPending,
+  verifyLookup,
+} from './lookup-repair.ts'
 export { UnkeyedStatementError } from './audit.ts'
 export { compareValues, mergeRows, type OrderBy } from './merge.ts'
 export type { Scattered, ScatterQuery } from './scatter.ts'

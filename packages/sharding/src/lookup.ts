@@ -45,14 +45,14 @@ export type LookupIndex = {
   find(kind: string, text: string, call: Call): Promise<string | undefined>
 }
 
-/** Where a claimed text lives: hashed with its kind, so that a handle and an e-mail of one person spread. */
-function slotOf({ kind, text }: Pick<Claim, 'kind' | 'text'>): number {
+/** Where an indexed text lives: hashed with its kind, so that a handle and an e-mail of one person spread. */
+export function slotOfIndexed({ kind, text }: Pick<Claim, 'kind' | 'text'>): number {
   return slotOfText(`${kind}|${text}`)
 }
 
 function keysOf(claims: readonly Claim[]): string {
   return JSON.stringify(
-    claims.map((claim) => [slotText(slotOf(claim)), claim.kind, claim.text, claim.owner]),
+    claims.map((claim) => [slotText(slotOfIndexed(claim)), claim.kind, claim.text, claim.owner]),
   )
 }
 
@@ -110,7 +110,7 @@ WHERE slot = ? AND kind = ? AND text = ? AND owner_id = ? AND state = 'pending' 
     args: [
       claim.owner,
       now,
-      slotText(slotOf(claim)),
+      slotText(slotOfIndexed(claim)),
       claim.kind,
       claim.text,
       from.owner,
@@ -126,10 +126,14 @@ export function createLookup(router: Router, clock: Clock): LookupIndex {
     statementsOf: (keys: string) => readonly Statement[],
     call: Call,
   ): Promise<Rows['rows']> => {
-    const groups = await router.groups(claims, slotOf, call)
+    const groups = await router.groups(claims, slotOfIndexed, call)
     const found: Rows['rows'][number][] = []
     await inWaves(groups, async (group) => {
-      const answers = await router.writeAll(group.map(slotOf), statementsOf(keysOf(group)), call)
+      const answers = await router.writeAll(
+        group.map(slotOfIndexed),
+        statementsOf(keysOf(group)),
+        call,
+      )
       found.push(...(answers.at(-1)?.rows ?? []))
     })
     return found
@@ -162,11 +166,11 @@ export function createLookup(router: Router, clock: Clock): LookupIndex {
     },
     takeOver: async (claim, from, call) => {
       const statement = moveClaim(claim, from, clock.now())
-      const [rows] = await router.write(slotOf(claim), [statement], call)
+      const [rows] = await router.write(slotOfIndexed(claim), [statement], call)
       return rows?.rowsAffected === 1
     },
     find: async (kind, text, call) => {
-      const slot = slotOf({ kind, text })
+      const slot = slotOfIndexed({ kind, text })
       const query = {
         sql: 'SELECT owner_id FROM lookup WHERE slot = ? AND kind = ? AND text = ?',
         args: [slotText(slot), kind, text],
