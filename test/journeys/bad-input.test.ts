@@ -74,7 +74,7 @@ async function settledCensus(): Promise<Record<string, number>> {
         last = text
         return isSame
       },
-      { timeout: 30_000, interval: 500 },
+      { timeout: 60_000, interval: 500 },
     )
     .toBe(true)
   return counts

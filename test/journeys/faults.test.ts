@@ -136,7 +136,7 @@ test('what the fast path never published is published by the sweep', async () =>
   await heal(system)
 
   await expect
-    .poll(() => api.social.counts({ params: { member: reader.id } }, call()), { timeout: 20_000 })
+    .poll(() => api.social.counts({ params: { member: reader.id } }, call()), { timeout: 60_000 })
     .toEqual({ posts: 0, followers: 0, following: 0 })
 }, 120_000)
 

@@ -34,7 +34,7 @@ export async function heal(system: System): Promise<void> {
   for (const server of ['libsql', 'qstash'] as const) {
     const clear = () => control(system, server, { method: 'DELETE', path: 'faults' })
     // A server that was killed a moment ago is on its way back.
-    await vi.waitFor(clear, { timeout: 20_000, interval: 100 })
+    await vi.waitFor(clear, { timeout: 60_000, interval: 100 })
   }
   // An event may wait 10 s for its fast path and 30 s for the lease of a sweep that died.
   await expect

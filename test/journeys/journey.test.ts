@@ -16,7 +16,7 @@ import {
   staff,
 } from './people.ts'
 
-const eventually = { timeout: 30_000, interval: 100 }
+const eventually = { timeout: 60_000, interval: 100 }
 
 const deployments = [
   { shape: 'one', shardsPerKeyspace: 2 },
