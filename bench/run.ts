@@ -4,8 +4,12 @@ import { parseArgs } from 'node:util'
 
 import { benchLocal } from './src/local.ts'
 import { type Row, tableOf } from './src/row.ts'
+import { benchSharding } from './src/sharding.ts'
 
-const benches: Readonly<Record<string, () => Promise<Row[]>>> = { local: benchLocal }
+const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
+  local: benchLocal,
+  sharding: benchSharding,
+}
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -48,3 +48,49 @@ export {
   type Holder,
   type LookupIndex,
 } from './lookup.ts'
+
+export { hex64, type Hash64, xxh64, xxh64Bytes } from './hash/xxh64.ts'
+export { murmur3, murmur3Bytes } from './hash/murmur3.ts'
+export { crc16, redisSlot } from './hash/crc16.ts'
+export type { PlacementAlgorithm, PlacementKey, PlacementNode } from './placement/algorithm.ts'
+export {
+  ImpossiblePlanError,
+  InvalidPlacementError,
+  UnplaceableKeyError,
+} from './placement/faults.ts'
+export { type Hash32, hashModulo, modulo } from './placement/modulo.ts'
+export { jump, jumpBucket } from './placement/jump.ts'
+export { ketama, type KetamaOptions } from './placement/ketama.ts'
+export { rendezvous } from './placement/rendezvous.ts'
+export { maglev, type MaglevOptions } from './placement/maglev.ts'
+export { boundaryRange } from './placement/boundary-range.ts'
+export { volumeRange, type VolumeRangeOptions } from './placement/volume-range.ts'
+export { timeInterval, type TimeIntervalOptions, type TimeUnit } from './placement/time-interval.ts'
+export { type NamedRange, namedRange } from './placement/named-range.ts'
+export { directory, type DirectoryOptions } from './placement/directory.ts'
+export { inline } from './placement/inline.ts'
+export { complex } from './placement/complex.ts'
+export { slotsBy } from './placement/slots-by.ts'
+export type { Move, MovePlan } from './placement/move-plan.ts'
+export {
+  type Pin,
+  planMoves,
+  type PlanMovesOptions,
+  type PlanNode,
+} from './placement/plan-moves.ts'
+export {
+  planDrain,
+  type PlanDrainOptions,
+  planIsolate,
+  type PlanIsolateOptions,
+  planMerge,
+  type PlanPairOptions,
+  planSplit,
+} from './placement/plan-shards.ts'
+export {
+  type PhysicalTable,
+  shardedTable,
+  type ShardedTable,
+  type ShardedTableOptions,
+  slotBits,
+} from './placement/tables.ts'

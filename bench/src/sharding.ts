@@ -1,0 +1,7 @@
+import type { Row } from './row.ts'
+import { benchPlacement } from './sharding-placement.ts'
+
+/** Placement, routing and the fence beside their peers. */
+export async function benchSharding(): Promise<Row[]> {
+  return [...(await benchPlacement())]
+}
