@@ -5,10 +5,12 @@ import { parseArgs } from 'node:util'
 import { benchLocal } from './src/local.ts'
 import { type Row, tableOf } from './src/row.ts'
 import { benchSharding } from './src/sharding.ts'
+import { benchTransactions } from './src/transactions.ts'
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   local: benchLocal,
   sharding: benchSharding,
+  transactions: benchTransactions,
 }
 
 const { positionals, values } = parseArgs({

@@ -1,0 +1,220 @@
+import { readFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+
+import { type Client, createClient } from '@libsql/client'
+import { libsqlShard } from '@stoa/adapters/libsql'
+import {
+  createIds,
+  rootCall,
+  secureRandom,
+  slotRange,
+  type Statement,
+  systemClock,
+} from '@stoa/kernel'
+import { devTokens, supervise } from '@stoa/local'
+import { cacheTopology, createRouter, evenSlots, type Router } from '@stoa/sharding'
+import {
+  barrier,
+  bookEntry,
+  createWallets,
+  ledgerDdl,
+  newToken,
+  openBooks,
+  walletStatements,
+} from '@stoa/transactions'
+
+import { atLeast, type Row } from './row.ts'
+import { benchTransfers } from './transactions-transfers.ts'
+
+/** Rounds; in each every form runs once, in an order that turns. */
+const rounds = 1_200
+const warmUpRounds = 150
+
+const call = rootCall('bench')
+const slot = 321
+
+type Bench = {
+  readonly router: Router
+  readonly client: Client
+  readonly account: string
+  /** HTTP requests so far. */
+  requests(): number
+  close(): Promise<void>
+}
+
+async function makeTables(client: Client): Promise<void> {
+  const shared = new URL('../../drizzle/shared/0000_shared.sql', import.meta.url)
+  for (const ddl of [await readFile(shared, 'utf8'), ledgerDdl]) await client.executeMultiple(ddl)
+  const { from, to } = slotRange(slot)
+  await client.batch(
+    [
+      "INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, 'bench', 'i')",
+      {
+        sql: "INSERT INTO _slot_owner (lo, hi, epoch, state) VALUES (?, ?, 1, 'serving')",
+        args: [from, to],
+      },
+    ],
+    'write',
+  )
+}
+
+/** One account with much money in one database of the local server, reached as a Worker reaches it. */
+async function open(): Promise<Bench> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'stoa-bench-'))
+  const ports = { libsql: 0, redis: 0, qstash: 0 }
+  const servers = await supervise({ dataDir, ports, redisEngine: 'in-process' })
+  const url = `http://127.0.0.1:${servers.ports.libsql}`
+  let requests = 0
+  const counted = (request: Request): Promise<Response> => {
+    requests += 1
+    return fetch(request)
+  }
+  const client = createClient({ url, authToken: devTokens.libsql, fetch: counted })
+  await makeTables(client)
+  const shards = [{ name: 'bench', url, incarnation: 'i' }]
+  const keyspaces = { money: { shards, slots: evenSlots(['bench']) } }
+  const router = createRouter({
+    slots: cacheTopology(async () => ({ version: 1, keyspaces })).slots('money'),
+    open: () => libsqlShard({ name: 'bench', url, token: devTokens.libsql, fetch: counted }),
+    sleep: async () => undefined,
+  })
+  const account = createIds({ clock: systemClock, random: secureRandom }).rootAt(
+    `${slotRange(slot).from}00`,
+  )
+  const money = { currency: 'EUR', amount: 1_000_000_000 }
+  const moves = [{ debit: 'external', credit: 'available', money }]
+  const opening = bookEntry({ account, source: 'opening', kind: 'deposit', moves, at: 1 })
+  await router.write(account, [openBooks(account, 'EUR'), opening], call)
+  return {
+    router,
+    client,
+    account,
+    requests: () => requests,
+    close: async () => {
+      client.close()
+      await servers.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+type Form = 'barrier' | 'bare' | 'interactive'
+
+const always: Statement = { sql: 'TRUE', args: [] }
+const money = { currency: 'EUR', amount: 1 }
+
+/** The barrier as DTM has it: a transaction that asks, looks, and goes on. */
+async function freezeInteractively({ client, account }: Bench, gid: string): Promise<void> {
+  const hold = { account, gid, branch: 'b' }
+  const transaction = await client.transaction('write')
+  const entered = await transaction.execute({
+    sql: `INSERT INTO barrier (slot, gid, branch, op, reason, token, at) VALUES (?, ?, 'b', 'try', 'try', 't', 1) ON CONFLICT DO NOTHING`,
+    args: [account, gid],
+  })
+  if (entered.rowsAffected === 1) {
+    const step = { gate: always, at: 1 }
+    for (const { sql, args } of walletStatements({ op: 'freeze', hold, money }, step))
+      await transaction.execute({ sql, args: [...args] })
+  }
+  await transaction.commit()
+}
+
+function formsOf(bench: Bench): Readonly<Record<Form, (gid: string) => Promise<unknown>>> {
+  const { router, account } = bench
+  const wallets = createWallets({ keyspace: router, clock: systemClock, random: secureRandom })
+  const request = (gid: string) =>
+    ({ op: 'freeze', hold: { account, gid, branch: 'b' }, money }) as const
+  return {
+    barrier: (gid) => wallets.run(request(gid), call),
+    bare: (gid) =>
+      router.write(account, walletStatements(request(gid), { gate: always, at: 1 }), call),
+    interactive: (gid) => freezeInteractively(bench, gid),
+  }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
+}
+
+/** What a barrier must not be paid for with: the answer is right, and the second attempt changes nothing. */
+async function check({ router, account }: Bench): Promise<void> {
+  const hold = { account, gid: 'check', branch: 'b' }
+  const outcomes: string[] = []
+  for (let attempts = 0; attempts < 2; attempts += 1) {
+    const at = systemClock.now()
+    const operation = { key: account, gid: 'check', branch: 'b', op: 'try' } as const
+    const attempt = { ...operation, token: newToken(secureRandom), at }
+    const batch = barrier(attempt, (gate) =>
+      walletStatements({ op: 'freeze', hold, money }, { gate, at }),
+    )
+    outcomes.push(batch.outcome(await router.write(account, batch.statements, call)))
+  }
+  if (outcomes.join() !== 'applied,duplicate')
+    throw new Error(`Cannot measure the barrier: ${outcomes.join()}`)
+}
+
+async function measure(bench: Bench): Promise<Row[]> {
+  const forms = formsOf(bench)
+  const names = Object.keys(forms) as readonly Form[]
+  const took: Record<Form, number[]> = { barrier: [], bare: [], interactive: [] }
+  const requests: Record<Form, number> = { barrier: 0, bare: 0, interactive: 0 }
+  for (let round = 0; round < rounds + warmUpRounds; round += 1) {
+    for (const turn of names.keys()) {
+      const form = names[(turn + round) % names.length] ?? 'bare'
+      const before = bench.requests()
+      const start = performance.now()
+      await forms[form](`${form} ${round}`)
+      if (round < warmUpRounds) continue
+      took[form].push(performance.now() - start)
+      requests[form] += bench.requests() - before
+    }
+  }
+  const perSecond = (form: Form) => 1_000 / median(took[form])
+  const unit = 'operations/s'
+  return [
+    atLeast({
+      name: 'freeze behind a barrier, beside the bare batch',
+      value: perSecond('barrier'),
+      unit,
+      baseline: perSecond('bare'),
+      target: 0.9,
+    }),
+    atLeast({
+      name: 'freeze behind a barrier, beside an interactive one',
+      value: perSecond('barrier'),
+      unit,
+      baseline: perSecond('interactive'),
+      target: 1.5,
+    }),
+    atLeast({
+      name: 'operations a round trip, beside the bare batch',
+      value: rounds / requests.barrier,
+      unit: '/request',
+      baseline: rounds / requests.bare,
+      target: 1,
+    }),
+    atLeast({
+      name: 'requests of an interactive barrier, beside ours',
+      value: requests.interactive / rounds,
+      unit: 'requests',
+      baseline: requests.barrier / rounds,
+      target: 3,
+    }),
+  ]
+}
+
+/**
+ * A wallet's freeze through the official client to the local libSQL server on one machine: in one batch behind a
+ * barrier, the same batch without one, and the barrier as an interactive transaction. Without a network, which would
+ * widen the distance to the last. Then transfers across shards while everything fails.
+ */
+export async function benchTransactions(): Promise<Row[]> {
+  const bench = await open()
+  try {
+    await check(bench)
+    return [...(await measure(bench)), ...(await benchTransfers())]
+  } finally {
+    await bench.close()
+  }
+}
