@@ -1,7 +1,8 @@
 import type { Row } from './row.ts'
+import { benchFence } from './sharding-fence.ts'
 import { benchPlacement } from './sharding-placement.ts'
 
 /** Placement, routing and the fence beside their peers. */
 export async function benchSharding(): Promise<Row[]> {
-  return [...(await benchPlacement())]
+  return [...(await benchPlacement()), ...(await benchFence())]
 }

@@ -24,12 +24,15 @@ CREATE TABLE _shard_meta (
   shard TEXT NOT NULL,
   -- NULL in a copy (branch, restored backup, uploaded file) until somebody adopts it: nobody can write it.
   incarnation TEXT,
-  fence_hash TEXT
+  -- Which triggers guard the rows, and how many objects the schema had then: one that has others is not fenced.
+  fence_hash TEXT,
+  schema_mark TEXT
 );
 --> statement-breakpoint
 -- The mover's pass through the row triggers: set first and cleared last in one batch, so nobody else sees it.
 CREATE TABLE _fence (
-  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  -- The name of the check is what INSERT OR REPLACE into a fenced table fails with.
+  id INTEGER NOT NULL PRIMARY KEY CONSTRAINT shard_no_or_replace CHECK (id = 1),
   mover TEXT
 );
 --> statement-breakpoint
@@ -50,13 +53,18 @@ CREATE VIEW _guard AS SELECT lo AS key, epoch, '' AS incarnation FROM _slot_owne
 -- its message, and that carries the owner to the router. coalesce: NULL in the path would not fail.
 CREATE TRIGGER _guard_check INSTEAD OF INSERT ON _guard BEGIN
   SELECT json_extract('{}', 'SHARD_FENCED|' || coalesce(NEW.key, '') || '|' || coalesce(owner.epoch, 0) || '|'
-    || CASE WHEN meta.id IS NULL THEN 'clone' ELSE coalesce(owner.state, 'unknown') END || '|'
+    || CASE WHEN meta.id IS NULL THEN 'clone'
+      WHEN owner.epoch = NEW.epoch AND owner.state IN ('serving', 'migrating') THEN 'unfenced'
+      ELSE coalesce(owner.state, 'unknown') END || '|'
     || coalesce(owner.peer, ''))
   FROM (SELECT 1)
   LEFT JOIN _slot_owner AS owner ON owner.lo = (
-    SELECT lo FROM _slot_owner WHERE lo <= NEW.key AND NEW.key < hi ORDER BY lo DESC LIMIT 1)
+    SELECT lo FROM _slot_owner WHERE lo >= substr(NEW.key, 1, 3) AND lo <= NEW.key AND NEW.key < hi
+    ORDER BY lo DESC LIMIT 1)
   LEFT JOIN _shard_meta AS meta ON meta.id = 1 AND meta.incarnation = NEW.incarnation
-  WHERE meta.id IS NULL OR owner.epoch IS NOT NEW.epoch OR owner.state NOT IN ('serving', 'migrating');
+  WHERE meta.id IS NULL OR owner.epoch IS NOT NEW.epoch OR owner.state NOT IN ('serving', 'migrating')
+    -- A database that was never fenced has no mark.
+    OR meta.schema_mark <> (SELECT count(*) FROM sqlite_schema) || '.' || (SELECT max(rowid) FROM sqlite_schema);
 END;
 --> statement-breakpoint
 CREATE TABLE idempotency (
@@ -194,4 +202,44 @@ CREATE TABLE listing (
   -- 0: no longer listed. The row stays, so that a late older word cannot bring it back.
   active INTEGER NOT NULL CHECK (active IN (0, 1)),
   PRIMARY KEY (slot, kind, text, sort)
+) WITHOUT ROWID;
+--> statement-breakpoint
+-- What a database knows of the moves that it gives to or takes from. The row stays when a move is over: a command
+-- that comes late finds that its step is long past.
+CREATE TABLE _mv_progress (
+  job TEXT NOT NULL PRIMARY KEY,
+  step TEXT NOT NULL CHECK (step IN ('receiving', 'capturing', 'frozen', 'handed_off', 'cleaning', 'closed')),
+  -- One more with each step: what froze the keys once cannot hand them over after a thaw.
+  version INTEGER NOT NULL CHECK (version > 0),
+  -- The _cdc.seq of the owner up to which this copy has every change, and up to which both were compared.
+  applied INTEGER,
+  verified INTEGER,
+  changed_at INTEGER NOT NULL
+) WITHOUT ROWID;
+--> statement-breakpoint
+CREATE TABLE _mv_chunk (
+  job TEXT NOT NULL,
+  part INTEGER NOT NULL,
+  -- JSON: [table, lo, hi] of each range of keys.
+  ranges TEXT NOT NULL,
+  -- JSON: the range that is next, and the key in it after which.
+  position TEXT NOT NULL DEFAULT '[0,null]',
+  rows INTEGER NOT NULL DEFAULT 0,
+  state TEXT NOT NULL DEFAULT 'copying' CHECK (state IN ('copying', 'copied', 'verified')),
+  PRIMARY KEY (job, part)
+) WITHOUT ROWID;
+--> statement-breakpoint
+-- Always empty: a condition that does not hold inserts a 0 here, and so aborts its batch.
+CREATE TABLE _mv_gate (
+  held INTEGER NOT NULL CONSTRAINT move_refused CHECK (held = 1)
+);
+--> statement-breakpoint
+-- The parts of imports that were written whole, in the batch that wrote them.
+CREATE TABLE _import (
+  job TEXT NOT NULL,
+  part TEXT NOT NULL,
+  -- JSON: lines whose rows were there before, and lines that the schema refused.
+  present TEXT NOT NULL,
+  rejected TEXT NOT NULL,
+  PRIMARY KEY (job, part)
 ) WITHOUT ROWID;

@@ -25,6 +25,7 @@ export const shardMeta = sqliteTable('_shard_meta', {
   shard: text('shard').notNull(),
   incarnation: text('incarnation'),
   fenceHash: text('fence_hash'),
+  schemaMark: text('schema_mark'),
 })
 
 /** The mover's pass through the row triggers: one row. */
@@ -40,6 +41,49 @@ export const cdc = sqliteTable('_cdc', {
   key: text('key').notNull(),
   pk: text('pk').notNull(),
 })
+
+/** What this database knows of the moves that it gives to or takes from. */
+export const moveProgress = sqliteTable('_mv_progress', {
+  job: text('job').primaryKey(),
+  step: text('step', {
+    enum: ['receiving', 'capturing', 'frozen', 'handed_off', 'cleaning', 'closed'],
+  }).notNull(),
+  version: integer('version').notNull(),
+  applied: integer('applied'),
+  verified: integer('verified'),
+  changedAt: integer('changed_at').notNull(),
+})
+
+/** How far the workers of a move are. */
+export const moveChunk = sqliteTable(
+  '_mv_chunk',
+  {
+    job: text('job').notNull(),
+    part: integer('part').notNull(),
+    ranges: text('ranges').notNull(),
+    position: text('position').notNull().default('[0,null]'),
+    rows: integer('rows').notNull().default(0),
+    state: text('state', { enum: ['copying', 'copied', 'verified'] })
+      .notNull()
+      .default('copying'),
+  },
+  (t) => [primaryKey({ columns: [t.job, t.part] })],
+)
+
+/** Always empty: what a failed condition inserts here aborts its batch. */
+export const moveGate = sqliteTable('_mv_gate', { held: integer('held').notNull() })
+
+/** The parts of imports that were written whole. */
+export const importPart = sqliteTable(
+  '_import',
+  {
+    job: text('job').notNull(),
+    part: text('part').notNull(),
+    present: text('present').notNull(),
+    rejected: text('rejected').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.job, t.part] })],
+)
 
 /** The answer to an Idempotency-Key, written in the batch of its effect. */
 export const idempotency = sqliteTable(

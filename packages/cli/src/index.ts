@@ -15,4 +15,13 @@ export {
   type Migration,
   migrationsOf,
 } from './migrations.ts'
+export {
+  type Database,
+  type DatabaseReport,
+  migrateAll,
+  type MigrateOptions,
+  type Outcome,
+} from './migrate-all.ts'
 export { deploy, type Deployment, type DeploymentOptions, type Shape } from './deployment.ts'
+export { importRows } from './import/import-rows.ts'
+export type { ImportOptions, ImportProgress, ImportReport } from './import/options.ts'

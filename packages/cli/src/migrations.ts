@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url'
 
 import type { Client } from '@libsql/client'
 
+import { applyStep, inspect, putUpFence, type Inspection } from './migrate-apply.ts'
+import { migrationTable, planOf, type SchemaPlan, type Step } from './migrate-plan.ts'
+
 /** One file of SQL, applied to every database of a keyspace exactly once. */
 export type Migration = { readonly name: string; readonly sql: string; readonly hash: string }
 
@@ -39,12 +42,6 @@ export async function keyspaceNames(): Promise<readonly string[]> {
   return names.filter((name) => name !== undefined).toSorted()
 }
 
-/** A column that is text by its schema. */
-export function textOf(value: unknown): string {
-  if (typeof value === 'string') return value
-  throw new TypeError(`Cannot read a column: it holds ${typeof value}, not text`)
-}
-
 /** A migration that was applied has changed since. */
 export class ChangedMigrationError extends Error {
   override readonly name = 'ChangedMigrationError'
@@ -55,36 +52,46 @@ export class ChangedMigrationError extends Error {
   }
 }
 
-async function appliedIn(client: Client): Promise<ReadonlyMap<string, string>> {
-  const [, applied] = await client.batch(
-    [
-      'CREATE TABLE IF NOT EXISTS _migration (name TEXT NOT NULL PRIMARY KEY, hash TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID',
-      'SELECT name, hash FROM _migration',
-    ],
-    'write',
-  )
-  return new Map(applied?.rows.map((row) => [textOf(row['name']), textOf(row['hash'])]))
-}
-
-/** Runs one migration with its record first, so that of two runs at once the slower stops before it changes anything. */
-async function applyOne(client: Client, { name, sql, hash }: Migration): Promise<boolean> {
-  const record = `INSERT INTO _migration (name, hash, at) VALUES ('${name}', '${hash}', ${Date.now()})`
-  try {
-    await client.executeMultiple(`BEGIN IMMEDIATE;\n${record};\n${sql}\n;COMMIT;`)
-    return true
-  } catch (error) {
-    const isThere = error instanceof Error && error.message.includes('failed: _migration.name')
-    if (!isThere) throw error
-    return false
+/** The database has had a migration that this version does not have. */
+export class UnknownMigrationError extends Error {
+  override readonly name = 'UnknownMigrationError'
+  constructor(database: string, migration: string) {
+    super(
+      `Cannot migrate "${database}": it has had ${migration}, which is not here; run the newer version`,
+    )
   }
 }
 
 /**
- * Applies what `database` lacks, each migration and the record of it in one transaction. Dying between two leaves a
- * database that the next run completes; two runs at once apply each once. One round trip when nothing is to do, one
- * more for each migration.
+ * The steps that a database lacks.
  *
  * @throws ChangedMigrationError when an applied file differs from what was applied.
+ * @throws UnknownMigrationError when it is ahead: its fence would be taken for a broken one.
+ */
+export function missingSteps(
+  database: string,
+  { steps }: SchemaPlan<Migration>,
+  { applied }: Pick<Inspection, 'applied'>,
+): readonly Step<Migration>[] {
+  const names = new Set(steps.map(({ migration }) => migration.name))
+  const unknown = [...applied.keys()].find((name) => !names.has(name))
+  if (unknown !== undefined) throw new UnknownMigrationError(database, unknown)
+  return steps.filter(({ migration: { name, hash } }) => {
+    const known = applied.get(name)
+    if (known !== undefined && known !== hash) throw new ChangedMigrationError(database, name)
+    return known === undefined
+  })
+}
+
+/**
+ * Applies what `database` lacks: each migration, the record of it and the fence of the tables that it leaves in one
+ * transaction. Dying between two leaves a database that the next run completes; two runs at once apply each once. A
+ * fence that was broken is put up again. Two round trips when nothing is to do, one more for each migration.
+ *
+ * @throws ChangedMigrationError when an applied file differs from what was applied.
+ * @throws UnknownMigrationError when a newer version has migrated the database.
+ * @throws ReshardingActiveError while rows of the database are being moved.
+ * @throws UnfenceableSchemaError when a table could not move by its key; nothing was changed.
  */
 export async function migrate(
   client: Client,
@@ -93,13 +100,21 @@ export async function migrate(
     migrations,
   }: { readonly database: string; readonly migrations: readonly Migration[] },
 ): Promise<number> {
-  const hashes = await appliedIn(client)
+  const plan = await planOf(migrations)
+  const found = await inspect(client)
+  const missing = missingSteps(database, plan, found)
+  const fence = plan.steps.at(-1)?.fence
+  if (missing.length === 0) {
+    const isFenced = fence === undefined || found.isFenced(fence)
+    if (!isFenced) await putUpFence(client, fence, { database, ...found })
+    return 0
+  }
+  if (!found.hasRecord) await client.execute(migrationTable)
   let count = 0
-  for (const migration of migrations) {
-    const known = hashes.get(migration.name)
-    if (known === migration.hash) continue
-    if (known !== undefined) throw new ChangedMigrationError(database, migration.name)
-    if (await applyOne(client, migration)) count += 1
+  let { fenceTriggers } = found
+  for (const step of missing) {
+    if (await applyStep(client, step, { database, fenceTriggers })) count += 1
+    fenceTriggers = [...fenceTriggers, ...(step.fence?.triggers ?? []).map(({ name }) => name)]
   }
   return count
 }

@@ -4,7 +4,8 @@ import { type Client, createClient } from '@libsql/client'
 import { slotRange } from '@stoa/kernel'
 import { evenSlots, type Keyspace, type SlotRange } from '@stoa/sharding'
 
-import { keyspaceNames, migrate, migrationsOf, textOf } from './migrations.ts'
+import { textOf } from './migrate-schema.ts'
+import { keyspaceNames, migrate, migrationsOf } from './migrations.ts'
 
 /** The most databases provisioned at a time. */
 const databasesAtOnce = 8
@@ -75,7 +76,9 @@ async function claimSlots(
   const [, , meta] = await client.batch(
     [
       {
-        sql: 'INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, ?) ON CONFLICT DO NOTHING',
+        // A database that has held slots and has no incarnation is a copy, and is not adopted by the way.
+        sql: `INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE
+SET incarnation = excluded.incarnation WHERE incarnation IS NULL AND NOT EXISTS (SELECT 1 FROM _slot_owner)`,
         args: [shard.name, randomBytes(8).toString('hex')],
       },
       {

@@ -24,7 +24,7 @@ export type Fence = {
 
 const fencedStates = [...slotStates, 'unknown', 'clone', 'unfenced'] as const
 
-const token = /SHARD_FENCED\|([0-9A-Z]{3})[^|]*\|(\d+)\|([a-z_]+)\|([\w.-]*)/
+const token = /SHARD_FENCED\|([0-9A-F][0-9A-HJKMNP-TV-Z]{2})[^|]*\|(\d+)\|([a-z_]+)\|([\w.-]*)/
 
 /** The fence in an error message, wherever in it; `undefined` when there is none. Codes differ between servers, so only this token counts. */
 export function parseFence(message: string): Fence | undefined {

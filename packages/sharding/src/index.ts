@@ -49,6 +49,17 @@ export {
   type LookupIndex,
 } from './lookup.ts'
 
+export { catalogueQuery, readCatalogue, type TableInfo } from './fence/catalogue.ts'
+export { shapeOf, type TableShape } from './fence/shape.ts'
+export {
+  dropTriggers,
+  type FenceSet,
+  fenceSetOf,
+  installFence,
+  schemaMark,
+  UnfenceableSchemaError,
+} from './fence/fence-set.ts'
+export { isFenceTrigger } from './fence/triggers.ts'
 export { hex64, type Hash64, xxh64, xxh64Bytes } from './hash/xxh64.ts'
 export { murmur3, murmur3Bytes } from './hash/murmur3.ts'
 export { crc16, redisSlot } from './hash/crc16.ts'

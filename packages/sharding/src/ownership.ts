@@ -1,6 +1,7 @@
 /**
  * SQL that asks a shard whom a key belongs to. The piece that holds a key is, of those that do, the one that begins
- * last: overrides lie inside their slot, and no two pieces begin at one key.
+ * last: overrides lie inside their slot, and no two pieces begin at one key. A piece lies in one slot, so nothing before
+ * the slot's own text can hold the key.
  */
 
 /** States in which a shard takes writes for a key. */
@@ -9,9 +10,9 @@ export const writableStates = "('serving', 'migrating')"
 /** States in which a shard may be asked for a key: its rows cannot change elsewhere. */
 export const readableStates = "('serving', 'migrating', 'frozen')"
 
-/** A scalar subquery: `column` of the piece that holds `key`, a SQL expression that is used twice; NULL when none does. */
+/** A scalar subquery: `column` of the piece that holds `key`, a SQL expression that is used three times; NULL when none does. */
 export function ownerOf(key: string, column: 'lo' | 'epoch' | 'state' | 'peer' | 'job'): string {
-  return `(SELECT ${column} FROM _slot_owner WHERE lo <= ${key} AND ${key} < hi ORDER BY lo DESC LIMIT 1)`
+  return `(SELECT ${column} FROM _slot_owner WHERE lo >= substr(${key}, 1, 3) AND lo <= ${key} AND ${key} < hi ORDER BY lo DESC LIMIT 1)`
 }
 
 /**

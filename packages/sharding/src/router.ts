@@ -114,9 +114,9 @@ function guard(placements: readonly Placement[], { incarnation }: ShardInfo): St
 /** A query over the keys from `key` to `to`. */
 type RangeQuery = Query & { readonly to?: string }
 
-const pieceOfKey = 'lo <= ? AND ? < hi'
+const pieceOfKey = 'lo >= ? AND lo <= ? AND ? < hi'
 /** A part that is not this shard's comes before the piece in which the range begins: it begins later. */
-const pieceOfRange = `lo < ? AND ? < hi AND (lo <= ? OR state NOT IN ${readableStates})`
+const pieceOfRange = `lo >= ? AND lo < ? AND ? < hi AND (lo <= ? OR state NOT IN ${readableStates})`
 
 /**
  * Wraps a SELECT so that it says in the same row set whether the shard owns the key: a row always comes back, with
@@ -124,11 +124,12 @@ const pieceOfRange = `lo < ? AND ? < hi AND (lo <= ? OR state NOT IN ${readableS
  */
 function owned({ key, to, statement }: RangeQuery): Statement {
   const from = keyText(key)
+  const slot = from.slice(0, 3)
   return {
     sql: `SELECT o.state, o.epoch, o.peer, q.* FROM (SELECT 1) LEFT JOIN (SELECT state, epoch, peer FROM _slot_owner
 WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) o
 LEFT JOIN (SELECT 1 AS hit, t.* FROM (${statement.sql}) t) q ON o.state IN ${readableStates}`,
-    args: [...(to === undefined ? [from, from] : [to, from, from]), ...statement.args],
+    args: [slot, ...(to === undefined ? [from, from] : [to, from, from]), ...statement.args],
   }
 }
 

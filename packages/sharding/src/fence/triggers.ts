@@ -1,0 +1,96 @@
+import type { TableInfo } from './catalogue.ts'
+import type { TableShape } from './shape.ts'
+
+/** A trigger by its name, and the statement that makes it. */
+export type Trigger = { readonly name: string; readonly sql: string }
+
+/** Names that are the fence's own: to fence a database anew drops every trigger that has one. */
+const ours = /^fence_.+_(ins|upd|del|key)$/
+
+/** Whether a trigger of this name is a part of the fence. */
+export function isFenceTrigger(name: string): boolean {
+  return ours.test(name)
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+function listOf(row: 'NEW' | 'OLD', columns: readonly string[]): string {
+  return columns.map((column) => `${row}.${quoted(column)}`).join(', ')
+}
+
+/**
+ * Looks once at the innermost piece that holds the row: fails unless it may be written, and captures the row when the
+ * piece is being moved. A row captured in vain (ON CONFLICT DO NOTHING) is copied once more, which does no harm.
+ *
+ * A piece lies in one slot, so nothing before the slot's own text is read. RAISE takes only a literal; a path that does
+ * not begin with $ makes json_extract fail with the path in its message.
+ */
+function checkRow(row: 'NEW' | 'OLD', { name, key, primaryKey }: TableShape): string {
+  const place = `${row}.${quoted(key)}`
+  return `INSERT INTO _cdc (tbl, key, pk) SELECT ${literal(name)}, ${place}, json_array(${listOf(row, primaryKey)})
+  FROM (SELECT max(lo), epoch, state, peer, job FROM _slot_owner
+    WHERE lo >= substr(${place}, 1, 3) AND lo <= ${place} AND ${place} < hi)
+  WHERE CASE WHEN state IN ('serving', 'migrating') THEN job IS NOT NULL ELSE json_extract('{}', 'SHARD_FENCED|'
+    || coalesce(${place}, '') || '|' || coalesce(epoch || '|' || state || '|' || coalesce(peer, ''), '0|unknown|')) END;`
+}
+
+/**
+ * Refuses OR REPLACE, which deletes rows that no DELETE trigger sees, and OR ABORT, OR FAIL and OR ROLLBACK with it. The
+ * conflict clause of the statement that fires a trigger takes the place of the one here: without a clause, or with OR
+ * IGNORE, this row that the check of `_fence` forbids is passed over in silence; with any other it fails.
+ *
+ * @see https://sqlite.org/lang_createtrigger.html
+ */
+const refuseReplace = 'INSERT OR IGNORE INTO _fence (id) VALUES (0);'
+
+function triggerOf(
+  { name: table }: TableShape,
+  [suffix, event]: readonly [suffix: 'ins' | 'upd' | 'del' | 'key', event: string],
+  body: readonly string[],
+): Trigger {
+  const name = `fence_${table}_${suffix}`
+  const sql = `CREATE TRIGGER ${quoted(name)} BEFORE ${event} ON ${quoted(table)} WHEN (SELECT mover FROM _fence) IS NULL
+BEGIN
+  ${body.join('\n  ')}
+END`
+  return { name, sql }
+}
+
+/** Where a row lives and what it is called stay as they are: a row is moved by the mover, or is another row. */
+function keepKeys(shape: TableShape, info: TableInfo): Trigger {
+  const rowNumber = info.hasRowid ? ['rowid'] : []
+  const fixed = [...new Set([shape.key, ...shape.primaryKey, ...info.primaryKey, ...rowNumber])]
+  const unique = info.uniqueKeys.flatMap(({ columns }) =>
+    columns.filter((one) => one !== undefined),
+  )
+  const aliases = info.hasRowid ? ['oid', '_rowid_'] : []
+  const watched = [...new Set([...fixed, ...aliases, ...unique])].map(quoted).join(', ')
+  const changed = `(${listOf('NEW', fixed)}) IS NOT (${listOf('OLD', fixed)})`
+  const refusal = literal(`SHARD_KEY_IMMUTABLE|${shape.name}`)
+  return triggerOf(
+    shape,
+    ['key', `UPDATE OF ${watched}`],
+    [refuseReplace, `SELECT RAISE(ABORT, ${refusal}) WHERE ${changed};`],
+  )
+}
+
+/**
+ * The triggers that let nobody write a row whose key this database does not own at that moment, not even raw SQL, and
+ * that capture which rows change while they are being moved. Each row written costs one index look-up.
+ *
+ * The mover alone passes, by naming itself in `_fence` for the length of a batch.
+ */
+export function fenceOf(shape: TableShape, info: TableInfo): readonly Trigger[] {
+  return [
+    triggerOf(shape, ['ins', 'INSERT'], [refuseReplace, checkRow('NEW', shape)]),
+    triggerOf(shape, ['upd', 'UPDATE'], [checkRow('OLD', shape)]),
+    triggerOf(shape, ['del', 'DELETE'], [checkRow('OLD', shape)]),
+    keepKeys(shape, info),
+  ]
+}
