@@ -50,17 +50,40 @@ export const follower = sqliteTable(
   (t) => [primaryKey({ columns: [t.followee, t.follower] })],
 )
 
-/** Home timelines: a copy of each post for each reader. */
-export const timeline = sqliteTable(
-  'timeline',
+/** One of the tables that home timelines lie in; all are of this one type. */
+function timelineTable(name: string) {
+  return sqliteTable(
+    name,
+    {
+      n: integer('n').primaryKey(),
+      owner: text('owner').notNull(),
+      timeKey: text('time_key').notNull(),
+      post: text('post').notNull(),
+      author: text('author').notNull(),
+      text: text('text').notNull(),
+      createdAt: integer('created_at').notNull(),
+    },
+    (t) => [unique().on(t.owner, t.timeKey)],
+  )
+}
+
+/** Home timelines, a copy of each post for each reader: which table is said by bits of the owner's slot. */
+export const timeline0 = timelineTable('timeline_0')
+export const timeline1 = timelineTable('timeline_1')
+export const timeline2 = timelineTable('timeline_2')
+export const timeline3 = timelineTable('timeline_3')
+
+/** Replies to posts. An id has its lane where other ids have the first digit of their time. */
+export const reply = sqliteTable(
+  'reply',
   {
     n: integer('n').primaryKey(),
-    owner: text('owner').notNull(),
-    timeKey: text('time_key').notNull(),
+    id: text('id').notNull().unique(),
     post: text('post').notNull(),
+    timeKey: text('time_key').notNull(),
     author: text('author').notNull(),
     text: text('text').notNull(),
     createdAt: integer('created_at').notNull(),
   },
-  (t) => [unique().on(t.owner, t.timeKey)],
+  (t) => [index('reply_post').on(t.post, t.timeKey)],
 )

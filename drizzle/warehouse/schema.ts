@@ -1,6 +1,9 @@
 import { integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core'
 
-/** How much of a product there is, and how much of it is promised to orders. */
+/**
+ * How much of a product lies in a cell, and how much of it is promised to orders. In every table `product` is the key of a
+ * cell: the product's own id where it is at home.
+ */
 export const stock = sqliteTable('stock', {
   product: text('product').primaryKey(),
   onHand: integer('on_hand').notNull(),
@@ -39,4 +42,20 @@ export const movement = sqliteTable(
     at: integer('at').notNull(),
   },
   (t) => [primaryKey({ columns: [t.product, t.version] })],
+)
+
+/** The other half of the ledger: what left a cell for another one, or came from it. Only ever appended to. */
+export const transfer = sqliteTable(
+  'transfer',
+  {
+    cell: text('cell').notNull(),
+    version: integer('version').notNull(),
+    id: text('id').notNull().unique(),
+    peer: text('peer').notNull(),
+    quantity: integer('quantity').notNull(),
+    balanceOnHand: integer('balance_on_hand').notNull(),
+    balanceReserved: integer('balance_reserved').notNull(),
+    at: integer('at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.cell, t.version] })],
 )

@@ -202,7 +202,7 @@ export async function provision(options: ProvisionOptions): Promise<Provisioned>
         const { url = '', incarnation = '' } = placed.get(shard.name) ?? {}
         return { name: shard.name, url, incarnation }
       })
-      keyspaces[name] = { shards, slots: plan.slots }
+      keyspaces[name] = { ...plan, shards }
     }
     await writeWhenChanged(meta, known, keyspaces)
     for (const each of placed.values()) applied += each.applied

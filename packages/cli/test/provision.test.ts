@@ -82,6 +82,22 @@ document = json_set(document, '$.later', json('${JSON.stringify(later)}'))`
     expect(JSON.parse(String(row?.['later']))).toEqual(later)
   })
 
+  test('keeps the overrides of a keyspace', async () => {
+    await provision({ provider, shardsPerKeyspace: 2 })
+    const range = { from: '0A3XY', to: '0A3XZ', shard: 'users-1', epoch: 2 }
+    await rowsOf(
+      'meta',
+      `UPDATE topology SET version = version + 1,
+document = json_set(document, '$.users.ranges', json('${JSON.stringify([range])}'))`,
+    )
+    // A database that is to be provisioned anew makes this run write the topology.
+    await rowsOf('users-0', "UPDATE _shard_meta SET incarnation = 'adopted'")
+
+    const { keyspaces } = await provision({ provider, shardsPerKeyspace: 2 })
+
+    expect(keyspaces['users']?.ranges).toEqual([range])
+  })
+
   test.each([1, 4, 9])(
     'completes what a run that died after %i databases began',
     async (survives) => {

@@ -36,6 +36,10 @@ export const events = {
     data: z.object({ post: id, author: id, text: z.string(), createdAt: at, after: id }),
     consumers: ['social'],
   },
+  'reply.created': {
+    data: z.object({ reply: id, post: id, author: id, createdAt: at }),
+    consumers: ['stats'],
+  },
   'product.created': {
     data: z.object({
       product: id,
@@ -59,6 +63,16 @@ export const events = {
   'stock.refused': {
     data: z.object({ order: id, product: id, quantity: units }),
     consumers: ['orders'],
+  },
+  /** What is in stock at `tried` did not do for the order: `to` is asked next. */
+  'stock.passed_on': {
+    data: z.object({ order: id, product: id, quantity: units, to: id, tried: z.array(id) }),
+    consumers: ['warehouse'],
+  },
+  /** Units have left one cell of a product's stock, and are to arrive in another, once. */
+  'stock.moved': {
+    data: z.object({ product: id, transfer: id, from: id, to: id, quantity: units }),
+    consumers: ['warehouse'],
   },
   'order.confirmed': {
     data: z.object({

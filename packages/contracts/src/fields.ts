@@ -12,6 +12,7 @@ export function idField(prefix: string) {
 export const memberId = idField('usr')
 export const sessionId = idField('ses')
 export const postId = idField('pst')
+export const replyId = idField('rpl')
 export const productId = idField('prd')
 export const cartId = idField('crt')
 export const orderId = idField('ord')

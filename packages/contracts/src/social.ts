@@ -1,10 +1,11 @@
 import { z } from 'zod'
 
-import { memberId, moment, page, pageOf, postId, postText } from './fields.ts'
+import { memberId, moment, page, pageOf, postId, postText, replyId } from './fields.ts'
 import { importOf, importReply } from './imports.ts'
 import { route } from './route.ts'
 
 export const post = z.object({ id: postId, author: memberId, text: z.string(), createdAt: moment })
+export const reply = post.extend({ id: replyId, post: postId })
 const target = z.object({ member: memberId })
 
 export const social = {
@@ -28,6 +29,39 @@ export const social = {
     params: z.object({ post: postId }),
     status: 200,
     reply: post,
+  }),
+  createReply: route({
+    id: 'createReply',
+    method: 'post',
+    path: '/v1/posts/{post}/replies',
+    summary: 'Reply to a post',
+    access: 'member',
+    idempotent: true,
+    params: z.object({ post: postId }),
+    body: z.object({ text: postText }),
+    status: 201,
+    reply,
+  }),
+  replies: route({
+    id: 'replies',
+    method: 'get',
+    path: '/v1/posts/{post}/replies',
+    summary: 'List the replies to a post, oldest first',
+    access: 'public',
+    params: z.object({ post: postId }),
+    query: page,
+    status: 200,
+    reply: pageOf(reply),
+  }),
+  getReply: route({
+    id: 'getReply',
+    method: 'get',
+    path: '/v1/posts/{post}/replies/{reply}',
+    summary: 'Read a reply',
+    access: 'public',
+    params: z.object({ post: postId, reply: replyId }),
+    status: 200,
+    reply,
   }),
   follow: route({
     id: 'follow',

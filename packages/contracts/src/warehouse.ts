@@ -3,6 +3,9 @@ import { z } from 'zod'
 import { productId } from './fields.ts'
 import { route } from './route.ts'
 
+/** The most cells that the stock of a product can be spread over: its home, and one for each lane. */
+export const cellsMax = 17
+
 export const stockLevel = z.object({
   product: productId,
   onHand: z.int(),
@@ -20,5 +23,17 @@ export const warehouse = {
     params: z.object({ product: productId }),
     status: 200,
     reply: stockLevel,
+  }),
+  spreadStock: route({
+    id: 'spreadStock',
+    method: 'put',
+    path: '/v1/stock/{product}/cells',
+    summary:
+      'Spread what is free of a product evenly over some cells, which can lie in different databases; 1 brings it together',
+    access: 'operator',
+    params: z.object({ product: productId }),
+    body: z.object({ cells: z.int().min(1).max(cellsMax) }),
+    status: 202,
+    reply: z.object({ product: productId, cells: z.int(), moving: z.int() }),
   }),
 } as const

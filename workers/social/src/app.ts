@@ -6,13 +6,15 @@ import { readConfig } from './env.ts'
 import { hear } from './inbox/hear.ts'
 import { serveGraph } from './routes/graph.ts'
 import { servePosts } from './routes/posts.ts'
+import { serveReplies } from './routes/replies.ts'
 
-/** The social service: posts, the graph of who follows whom, timelines. @throws InvalidEnvError */
+/** The social service: posts and replies, the graph of who follows whom, timelines. @throws InvalidEnvError */
 export function createSocial(env: unknown, links: Links): Service {
   const config = readConfig(env)
   const deps = buildDeps(config, links)
   const service = createMemberService(config, links)
   servePosts(service, deps)
+  serveReplies(service, deps)
   serveGraph(service, deps)
   serveInbox(service, {
     consumer: 'social',

@@ -4,16 +4,24 @@ import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
 import type { QueueVerifier } from '@stoa/kernel'
 
-import type { GraphStore, PostStore, ProfileStore, TimelineStore } from './domain/ports.ts'
+import type {
+  GraphStore,
+  PostStore,
+  ProfileStore,
+  ReplyStore,
+  TimelineStore,
+} from './domain/ports.ts'
 import type { Config } from './env.ts'
 import { graphStore } from './store/graph.ts'
 import { postStore } from './store/posts.ts'
 import { profileStore } from './store/profiles.ts'
+import { replyStore } from './store/replies.ts'
 import { timelineStore } from './store/timelines.ts'
 
 export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
   readonly profiles: ProfileStore
   readonly posts: PostStore
+  readonly replies: ReplyStore
   readonly graph: GraphStore
   readonly timelines: TimelineStore
   readonly verifier: QueueVerifier
@@ -26,6 +34,7 @@ export function buildDeps(config: Config, { defer }: Links): Deps {
     clock: access.clock,
     profiles: profileStore(access),
     posts: postStore(access),
+    replies: replyStore(access),
     graph: graphStore(access),
     timelines: timelineStore(access),
     verifier: qstashVerifier({

@@ -14,6 +14,7 @@ import {
   relay,
   rowsOf,
   spoil,
+  timelines,
   stranger,
   usr,
   write,
@@ -91,7 +92,7 @@ describe('member.followed and member.unfollowed', () => {
     const again = await deliver(events)
 
     expect([died, again]).toEqual([503, 200])
-    const rows = await rowsOf('SELECT text FROM timeline WHERE owner = ?', [ada])
+    const rows = await rowsOf(`SELECT text FROM ${timelines} WHERE owner = ?`, [ada])
     expect(rows).toEqual([['Do not lose me.']])
     expect(await countsOf(bob)).toMatchObject({ followers: 1 })
   })
@@ -107,7 +108,7 @@ describe('post.created', () => {
     await Promise.all([deliver(events), deliver(events)])
     await deliver(events)
 
-    const rows = await rowsOf('SELECT owner FROM timeline WHERE author = ?', [author])
+    const rows = await rowsOf(`SELECT owner FROM ${timelines} WHERE author = ?`, [author])
     expect(rows.map(([owner]) => String(owner)).toSorted()).toEqual([author, ...readers].toSorted())
   })
 
@@ -118,7 +119,7 @@ describe('post.created', () => {
 
     await relay([author])
 
-    const rows = await rowsOf('SELECT owner FROM timeline WHERE author = ?', [author])
+    const rows = await rowsOf(`SELECT owner FROM ${timelines} WHERE author = ?`, [author])
     expect(rows).toEqual([[author]])
   })
 
@@ -134,7 +135,7 @@ describe('post.created', () => {
     await Promise.all([deliver(created), deliver(created)])
     await relay([author])
 
-    const rows = await rowsOf('SELECT count(*) FROM timeline WHERE author = ?', [author])
+    const rows = await rowsOf(`SELECT count(*) FROM ${timelines} WHERE author = ?`, [author])
     expect(rows.reduce((sum, [count]) => sum + Number(count), 0)).toBe(502)
     const events = await eventsAbout([author])
     const [onward, ...more] = events.filter(({ type }) => type === 'post.fanned_out')

@@ -134,15 +134,26 @@ export async function homeOf(member: string): Promise<string[]> {
   return posts.map(({ text }) => text)
 }
 
-/** Rows of every shard of the keyspace. */
-export async function rowsOf(sql: string, args: readonly SqlValue[] = []) {
+/** The timelines of all tables as one, for a FROM. */
+export const timelines = `(${[0, 1, 2, 3].map((n) => `SELECT * FROM timeline_${n}`).join(' UNION ALL ')})`
+
+/** Rows of each shard of the keyspace, by its name. */
+export async function rowsOfEach(sql: string, args: readonly SqlValue[] = []) {
   const call = rootCall('test')
   const database = { metaUrl: env['META_URL'] ?? '', token: env['LIBSQL_TOKEN'] ?? '' }
   const shards = (await allShards(database, call)).filter(({ name }) => name.startsWith('social-'))
   const answers = await Promise.all(
-    shards.map((shard) => shard.batch([{ sql, args }], 'read', call)),
+    shards.map(async (shard) => {
+      const [rows] = await shard.batch([{ sql, args }], 'read', call)
+      return [shard.name, rows?.rows ?? []] as const
+    }),
   )
-  return answers.flatMap(([rows]) => rows?.rows ?? [])
+  return new Map(answers)
+}
+
+/** Rows of every shard of the keyspace. */
+export async function rowsOf(sql: string, args: readonly SqlValue[] = []) {
+  return [...(await rowsOfEach(sql, args)).values()].flat()
 }
 
 /** The events that the outboxes hold about any of `members`, in no order that means anything. */

@@ -1,10 +1,9 @@
-import { openKeyspace } from '@stoa/adapters/keyspace'
+import { allShards } from '@stoa/adapters/keyspace'
 import type { EventData, EventType } from '@stoa/contracts'
 import {
   createIds,
   rootCall,
   secureRandom,
-  slotOfId,
   type SqlValue,
   systemClock,
   typedId,
@@ -14,6 +13,7 @@ import { deliveryOf } from '@stoa/testing/deliver'
 import { exports } from 'cloudflare:workers'
 import { inject } from 'vitest'
 
+import { cellsOf } from '../src/domain/cell.ts'
 import { reservationId } from '../src/domain/derived-id.ts'
 
 const env = inject('stoaEnv')
@@ -24,16 +24,6 @@ const libsqlUrl = new URL(env['META_URL'] ?? '').origin
 const deliveriesMax = 20
 
 export const ids = createIds({ clock: systemClock, random: secureRandom })
-
-/** Reads the worker's own databases. */
-const access = openKeyspace({
-  keyspace: 'warehouse',
-  database: { metaUrl: env['META_URL'] ?? '', token: env['LIBSQL_TOKEN'] ?? '' },
-  queue: { publish: async () => [] },
-  publicUrl,
-  defer: () => undefined,
-  report: () => undefined,
-})
 
 /** An id at a place of its own, like that of any root entity. */
 export function newId(): string {
@@ -98,74 +88,142 @@ export async function getStock(product: string): Promise<{ status: number; body:
   return { status: response.status, body: await response.json() }
 }
 
-export async function select(
-  product: string,
-  sql: string,
-  args: readonly SqlValue[],
-): Promise<readonly (readonly SqlValue[])[]> {
-  const { rows } = await access.router.read(slotOfId(product), { sql, args }, rootCall('test'))
-  return rows
+/** Spreads what is free of a product, as an operator. */
+export async function spread(product: string, cells: number, token = env['OPERATOR_TOKEN'] ?? '') {
+  const url = `http://warehouse/v1/stock/${typedId('prd', product)}/cells`
+  const request = new Request(url, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ cells }),
+  })
+  const response = await exports.default.fetch(request)
+  return {
+    status: response.status,
+    body: (await response.json()) as Readonly<Record<string, unknown>>,
+  }
 }
 
-/** The outcomes that were told of an order's wish for a product. */
+type Row = readonly SqlValue[]
+
+/** Rows of each database of the keyspace, by its name. */
+export async function selectEach(
+  sql: string,
+  args: readonly SqlValue[],
+): Promise<ReadonlyMap<string, readonly Row[]>> {
+  const database = { metaUrl: env['META_URL'] ?? '', token: env['LIBSQL_TOKEN'] ?? '' }
+  const call = rootCall('test')
+  const shards = (await allShards(database, call)).filter(({ name }) =>
+    name.startsWith('warehouse-'),
+  )
+  const found = await Promise.all(
+    shards.map(async (shard) => {
+      const [rows] = await shard.batch([{ sql, args }], 'read', call)
+      return [shard.name, rows?.rows ?? []] as const
+    }),
+  )
+  return new Map(found)
+}
+
+async function select(sql: string, args: readonly SqlValue[]): Promise<readonly Row[]> {
+  return [...(await selectEach(sql, args)).values()].flat()
+}
+
+/** The outcomes that the orders service was told of an order's wish for a product, in whatever cell it ended. */
 export async function outcomes(product: string, order: string): Promise<readonly SqlValue[]> {
-  const sql = 'SELECT type FROM outbox WHERE okey = ?'
-  const rows = await select(product, sql, [reservationId(product, order)])
+  const keys = cellsOf(product).map((cell) => reservationId(cell, order))
+  const sql = `SELECT type FROM outbox WHERE okey IN (SELECT value FROM json_each(?)) AND type <> 'stock.passed_on'`
+  const rows = await select(sql, [JSON.stringify(keys)])
   return rows.map(([type]) => type ?? null)
 }
 
+/** What became of the order's wish: a cell that refused may have sent it on to one that reserved. */
 export async function stateOf(product: string, order: string): Promise<SqlValue | undefined> {
-  const sql = 'SELECT state FROM reservation WHERE product = ? AND order_id = ?'
-  const [row] = await select(product, sql, [product, order])
-  return row?.[0]
+  const sql =
+    'SELECT state FROM reservation WHERE product IN (SELECT value FROM json_each(?)) AND order_id = ?'
+  const rows = await select(sql, [JSON.stringify(cellsOf(product)), order])
+  const states = new Set(rows.map(([state]) => state))
+  return ['reserved', 'released', 'refused'].find((state) => states.has(state))
 }
 
-/** The stock row, or nothing. */
+/** What all cells have together, or nothing. */
 export async function levelOf(
   product: string,
 ): Promise<{ onHand: number; reserved: number } | undefined> {
-  const sql = 'SELECT on_hand, reserved FROM stock WHERE product = ?'
-  const [row] = await select(product, sql, [product])
-  return row === undefined ? undefined : { onHand: Number(row[0]), reserved: Number(row[1]) }
+  const sql = `SELECT on_hand, reserved FROM stock WHERE product IN (SELECT value FROM json_each(?))`
+  const rows = await select(sql, [JSON.stringify(cellsOf(product))])
+  if (rows.length === 0) return undefined
+  return {
+    onHand: rows.reduce((sum, [onHand]) => sum + Number(onHand), 0),
+    reserved: rows.reduce((sum, [, reserved]) => sum + Number(reserved), 0),
+  }
 }
 
-/**
- * What must hold of a product at any moment: nothing below zero, the ledger without a gap, its sums and its last
- * balances those of the stock row, and reserved the sum of the open reservations. Empty when it does.
- */
+/** What must hold of one cell at any moment, as columns that are 1 when it does. */
+const rulesOfCell = {
+  'reserved is at least 0': 's.reserved >= 0',
+  'available is at least 0': 's.on_hand >= s.reserved',
+  'each version has its row in the ledger': `s.version = (SELECT count(*) FROM ledger AS l WHERE l.cell = s.product)
+    AND s.version = (SELECT max(version) FROM ledger AS l WHERE l.cell = s.product)`,
+  'on hand is the sum of what came and went':
+    's.on_hand = (SELECT sum(came) FROM ledger AS l WHERE l.cell = s.product)',
+  'reserved is the sum of what was promised':
+    's.reserved = (SELECT sum(promised) FROM ledger AS l WHERE l.cell = s.product)',
+  'every balance is the sum up to it': `NOT EXISTS (SELECT 1 FROM ledger AS l WHERE l.cell = s.product AND (l.on_hand, l.reserved)
+    <> (SELECT sum(e.came), sum(e.promised) FROM ledger AS e WHERE e.cell = l.cell AND e.version <= l.version))`,
+  'reserved is the sum of open reservations': `s.reserved = (SELECT coalesce(sum(quantity), 0) FROM reservation AS r
+    WHERE r.product = s.product AND r.state = 'reserved')`,
+} as const
+
+/** Which rules a product breaks: those of its cells, one outcome and one reservation an order, nothing moved twice. */
 export async function brokenRules(product: string): Promise<readonly string[]> {
-  const sql = `SELECT
-  coalesce((SELECT on_hand FROM stock WHERE product = ?1), 0) AS on_hand,
-  coalesce((SELECT reserved FROM stock WHERE product = ?1), 0) AS reserved,
-  coalesce((SELECT version FROM stock WHERE product = ?1), 0) AS version,
-  (SELECT count(*) FROM movement WHERE product = ?1) AS movements,
-  coalesce((SELECT sum(quantity) FROM movement WHERE product = ?1 AND type IN ('opening', 'receipt')), 0) AS arrived,
-  coalesce((SELECT sum(CASE type WHEN 'reserve' THEN quantity WHEN 'release' THEN -quantity END)
-    FROM movement WHERE product = ?1), 0) AS promised,
-  coalesce((SELECT balance_on_hand FROM movement WHERE product = ?1 ORDER BY version DESC LIMIT 1), 0) AS last_on_hand,
-  coalesce((SELECT balance_reserved FROM movement WHERE product = ?1 ORDER BY version DESC LIMIT 1), 0) AS last_reserved,
-  coalesce((SELECT sum(quantity) FROM reservation WHERE product = ?1 AND state = 'reserved'), 0) AS open,
-  (SELECT count(*) FROM movement AS m WHERE m.product = ?1 AND (
-    m.balance_on_hand <> (SELECT sum(quantity) FROM movement AS e WHERE e.product = m.product
-      AND e.version <= m.version AND e.type IN ('opening', 'receipt')))) AS wrong_balances,
-  coalesce((SELECT max(n) FROM (SELECT count(*) AS n FROM outbox AS o JOIN reservation AS r ON r.id = o.okey
-    WHERE r.product = ?1 GROUP BY o.okey)), 0) AS outcomes`.replaceAll('?1', '?')
-  const args = Array.from({ length: sql.split('?').length - 1 }, () => product)
-  const [row = []] = await select(product, sql, args)
-  const [onHand, reserved, version, movements, arrived, promised, ...rest] = row.map(Number)
-  const [lastOnHand, lastReserved, open, wrongBalances, outcomesMax = 0] = rest
-  const rules: readonly (readonly [string, boolean])[] = [
-    ['reserved is at least 0', (reserved ?? -1) >= 0],
-    ['available is at least 0', (onHand ?? -1) >= (reserved ?? 0)],
-    ['each version has its movement', version === movements],
-    ['on hand is the sum of what arrived', onHand === arrived],
-    ['reserved is the sum of what was promised', reserved === promised],
-    ['the last balances are the stock', onHand === lastOnHand && reserved === lastReserved],
-    ['every balance is the sum before it', wrongBalances === 0],
-    ['reserved is the sum of open reservations', reserved === open],
-    ['an order has at most one outcome', outcomesMax <= 1],
+  const cells = JSON.stringify(cellsOf(product))
+  const sql = `WITH ledger AS (
+  SELECT product AS cell, version, CASE WHEN type IN ('opening', 'receipt') THEN quantity ELSE 0 END AS came,
+    CASE type WHEN 'reserve' THEN quantity WHEN 'release' THEN -quantity ELSE 0 END AS promised,
+    balance_on_hand AS on_hand, balance_reserved AS reserved FROM movement
+  UNION ALL SELECT cell, version, quantity, 0, balance_on_hand, balance_reserved FROM transfer)
+SELECT ${Object.values(rulesOfCell).join(', ')} FROM stock AS s WHERE s.product IN (SELECT value FROM json_each(?))`
+  const rows = await select(sql, [cells])
+  const broken = rows.flatMap((row) =>
+    Object.keys(rulesOfCell).filter((_rule, index) => row[index] !== 1),
+  )
+  const held = `SELECT order_id FROM reservation WHERE product IN (SELECT value FROM json_each(?)) AND state = 'reserved'`
+  const ended = `SELECT payload ->> 'order' FROM outbox
+WHERE payload ->> 'product' = ? AND type IN ('stock.reserved', 'stock.refused')`
+  const [orders, ends] = await Promise.all([select(held, [cells]), select(ended, [product])])
+  const isTwice = (list: readonly Row[]) => new Set(list.map(String)).size < list.length
+  return [
+    ...broken,
+    ...(isTwice(orders) ? ['an order has at most one reservation'] : []),
+    ...(isTwice(ends) ? ['an order has at most one outcome'] : []),
   ]
-  return rules.filter(([, holds]) => !holds).map(([rule]) => rule)
+}
+
+/** The events of a product that the warehouse tells itself, in no order that means anything. */
+export async function ownEvents(product: string): Promise<readonly StoaEvent[]> {
+  const sql = `SELECT id, type, okey, seq, payload, causation, created_at FROM outbox
+WHERE payload ->> 'product' = ? AND type IN ('stock.passed_on', 'stock.moved')`
+  const rows = await select(sql, [product])
+  return rows.map(([id, type, key, seq, payload, cause, at]) => ({
+    id: String(id),
+    type: String(type) as EventType,
+    key: String(key),
+    seq: Number(seq),
+    cause: String(cause),
+    at: Number(at),
+    data: JSON.parse(String(payload)) as StoaEvent['data'],
+  }))
+}
+
+/** Delivers what the warehouse tells itself of a product, each as often as said, until nothing new is told. */
+export async function settle(product: string, times = 1): Promise<void> {
+  const done = new Set<string>()
+  for (;;) {
+    const events = (await ownEvents(product)).filter(({ id }) => !done.has(id))
+    if (events.length === 0) return
+    for (let count = 0; count < times; count += 1) await deliver(...events)
+    for (const { id } of events) done.add(id)
+  }
 }
 
 /** Spoils the next requests to the databases that match. @see packages/local */

@@ -3,6 +3,7 @@ import type { Answered, Once, StoaEvent } from '@stoa/messaging'
 
 import type { Counts } from './member.ts'
 import type { Post } from './post.ts'
+import type { Reply } from './reply.ts'
 
 /** Which part of a list: at most `limit` items behind the key `after`, from the start when there is none. */
 export type Page = { readonly limit: number; readonly after: string | undefined }
@@ -16,6 +17,25 @@ export type PostStore = {
   get(id: string, call: Call): Promise<Post | undefined>
   /** A member's posts, newest first; nothing when there is no such member. */
   listOf(author: string, page: Page, call: Call): Promise<readonly Post[] | undefined>
+}
+
+export type ReplyStore = {
+  /** Writes the reply and the events, once for a key; `key` lies in the lane of the reply. One round trip. @throws KeyReusedError */
+  create(
+    entry: {
+      readonly once: Once
+      readonly key: string
+      readonly reply: Reply
+      readonly events: readonly StoaEvent[]
+    },
+    call: Call,
+  ): Promise<Answered<Reply>>
+  get(post: string, id: string, call: Call): Promise<Reply | undefined>
+  /**
+   * Replies to a post, oldest first, wherever they lie; `after` is a time key. One round trip for each shard that has
+   * lanes of the author, at most five at a time.
+   */
+  list(post: string, page: Page, call: Call): Promise<readonly Reply[]>
 }
 
 export type ProfileStore = {

@@ -21,7 +21,7 @@ export function postStore({ router, once: runner }: KeyspaceAccess): PostStore {
       const key = post.author
       const statements = [
         statement(db.insert(posts).values(post)),
-        addToTimelines(post, [post.author]),
+        ...addToTimelines(post, [post.author]),
         {
           // A session proves the member, whose registration may still be on its way here.
           sql: `INSERT INTO profile (member, posts) VALUES (?, 1)

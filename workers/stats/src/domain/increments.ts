@@ -3,7 +3,7 @@ import { isOf, type StoaEvent } from '@stoa/messaging'
 /** What an event adds to one counter of one subject. */
 export type Increment = {
   readonly subject: string
-  readonly metric: 'posts' | 'orders' | 'rejected_orders' | 'sold'
+  readonly metric: 'posts' | 'replies' | 'orders' | 'rejected_orders' | 'sold'
   readonly by: number
 }
 
@@ -25,6 +25,9 @@ function ofLines(lines: readonly Line[]): readonly Increment[] {
 export function incrementsOf(event: StoaEvent): readonly Increment[] {
   if (isOf(event, 'post.created')) {
     return [{ subject: event.data.author, metric: 'posts', by: 1 }]
+  }
+  if (isOf(event, 'reply.created')) {
+    return [{ subject: event.data.post, metric: 'replies', by: 1 }]
   }
   if (isOf(event, 'order.confirmed')) {
     const { buyer, lines } = event.data

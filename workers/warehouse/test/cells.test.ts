@@ -1,0 +1,280 @@
+import { prefixOf, slotOfId } from '@stoa/kernel'
+import { isOf, type StoaEvent } from '@stoa/messaging'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+
+import { cellsOf } from '../src/domain/cell.ts'
+import { setApart } from './apart.ts'
+import {
+  brokenRules,
+  created,
+  deliver,
+  deliverOnce,
+  getStock,
+  goods,
+  levelOf,
+  newId,
+  outcomes,
+  ownEvents,
+  placed,
+  rejected,
+  selectEach,
+  settle,
+  spoil,
+  spread,
+  stateOf,
+} from './harness.ts'
+
+/** The units that are free in each database. */
+async function freeOf(product: string): Promise<Readonly<Record<string, number>>> {
+  const sql = `SELECT coalesce(sum(on_hand - reserved), 0) FROM stock
+WHERE product IN (SELECT value FROM json_each(?))`
+  const found = await selectEach(sql, [JSON.stringify(cellsOf(product))])
+  return Object.fromEntries([...found].map(([shard, [row]]) => [shard, Number(row?.[0])]))
+}
+
+/** Units of a product on their way between two cells. */
+async function onTheWay(product: string): Promise<number> {
+  const sql = `SELECT coalesce(sum(quantity), 0) FROM transfer WHERE cell IN (SELECT value FROM json_each(?))`
+  const found = await selectEach(sql, [JSON.stringify(cellsOf(product))])
+  return 0 - [...found.values()].reduce((sum, [row]) => sum + Number(row?.[0]), 0)
+}
+
+/** A product with half of its lanes, and so about half of its stock, in the other database. */
+async function newHot(stock: number, cells: number): Promise<string> {
+  const product = newId()
+  const [home, other] = slotOfId(product) < 8_192 ? [0, 1] : [1, 0]
+  const prefix = prefixOf(product)
+  const sides = { shard: `warehouse-${home}`, target: `warehouse-${other}` }
+  await setApart('warehouse', { from: `${prefix}G`, to: `${prefix}R` }, sides)
+  await deliver(created(product, stock))
+  if (cells > 1) await spread(product, cells)
+  await settle(product)
+  return product
+}
+
+function orders(count: number): readonly string[] {
+  return Array.from({ length: count }, newId)
+}
+
+function one(product: string) {
+  return [{ product, quantity: 1 }]
+}
+
+async function endsOf(product: string, all: readonly string[]): Promise<readonly unknown[]> {
+  const ends = await Promise.all(all.map((order) => outcomes(product, order)))
+  return ends.flat()
+}
+
+describe('PUT /v1/stock/{product}/cells', () => {
+  test('spreads what is free evenly, moves back to one, and keeps the sum and the ledger', async () => {
+    const product = newId()
+    await deliver(created(product, 100), placed(newId(), [{ product, quantity: 15 }]))
+
+    const there = await spread(product, 17)
+    await settle(product, 3)
+    const cells = await selectEach(
+      'SELECT on_hand - reserved FROM stock WHERE product IN (SELECT value FROM json_each(?))',
+      [JSON.stringify(cellsOf(product))],
+    )
+    const spreadLevel = await levelOf(product)
+    const rules = await brokenRules(product)
+    await spread(product, 1)
+    await settle(product, 2)
+
+    expect([there.status, there.body['moving']]).toEqual([202, 80])
+    expect([...cells.values()].flat(2)).toEqual(Array.from({ length: 17 }, () => 5))
+    expect([spreadLevel, rules]).toEqual([{ onHand: 100, reserved: 15 }, []])
+    expect((await getStock(product)).body).toMatchObject({
+      onHand: 100,
+      reserved: 15,
+      available: 85,
+    })
+    expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('changes nothing when it is asked again', async () => {
+    const product = newId()
+    await deliver(created(product, 50))
+    await spread(product, 5)
+    await settle(product)
+
+    expect((await spread(product, 5)).body).toMatchObject({ moving: 0 })
+  })
+
+  test('refuses a stranger, a product without stock, and numbers of cells that are none', async () => {
+    const product = newId()
+    await deliver(created(product, 5))
+
+    expect((await spread(newId(), 4)).body).toMatchObject({ code: 'stock_not_found' })
+    expect((await spread(product, 4, 'importer')).status).toBe(401)
+    for (const cells of [0, 18, 1.5]) expect((await spread(product, cells)).status).toBe(400)
+  })
+
+  test('loses and doubles no unit when a reply of the database is lost after the commit', async () => {
+    const product = newId()
+    await deliver(created(product, 40))
+
+    await spoil({ action: 'drop-reply', match: { contains: 'INSERT INTO transfer' } })
+    await spread(product, 4)
+    await settle(product, 2)
+    await spread(product, 4)
+    await settle(product, 2)
+
+    expect(await levelOf(product)).toEqual({ onHand: 40, reserved: 0 })
+    expect(await onTheWay(product)).toBe(0)
+    expect(await brokenRules(product)).toEqual([])
+  })
+})
+
+describe('a hot product whose cells lie in two databases', () => {
+  test('is sold to exactly zero, each order once, from both', async () => {
+    const product = await newHot(40, 17)
+    const before = await freeOf(product)
+    const all = orders(60)
+    const events = all.map((order) => placed(order, one(product)))
+
+    await Promise.all([...events, ...events].map((event) => deliver(event)))
+    await settle(product, 2)
+
+    expect(Object.values(before).every((units) => units > 0)).toBe(true)
+    const ends = await endsOf(product, all)
+    expect(ends.filter((type) => type === 'stock.reserved')).toHaveLength(40)
+    expect(ends.filter((type) => type === 'stock.refused')).toHaveLength(20)
+    expect((await getStock(product)).body).toMatchObject({ onHand: 40, reserved: 40, available: 0 })
+    expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('is found by the first order after its cells have moved', async () => {
+    // Every lane in turn, so that some ask beside the home and some in the other database.
+    for (let count = 0; count < 6; count += 1) {
+      const product = await newHot(1, 1)
+      const order = newId()
+
+      const response = await deliverOnce([placed(order, one(product))])
+      await settle(product)
+
+      expect(response.status).toBe(200)
+      expect(await outcomes(product, order)).toEqual(['stock.reserved'])
+    }
+  })
+
+  test('sells from home what no lane has, to orders that ask in the other database', async () => {
+    const product = await newHot(12, 1)
+    const all = orders(20)
+
+    await deliver(...all.map((order) => placed(order, one(product))))
+    await settle(product)
+
+    const ends = await endsOf(product, all)
+    expect(ends.filter((type) => type === 'stock.reserved')).toHaveLength(12)
+    expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('gets back what a rejected order had, wherever that was, and sells it again', async () => {
+    const product = await newHot(20, 17)
+    const first = orders(20)
+    await deliver(...first.map((order) => placed(order, one(product))))
+    await settle(product)
+
+    await Promise.all(first.map((order) => deliver(rejected(order, one(product)))))
+
+    expect(await levelOf(product)).toEqual({ onHand: 20, reserved: 0 })
+    const second = orders(20)
+    await deliver(...second.map((order) => placed(order, one(product))))
+    await settle(product)
+    expect(await levelOf(product)).toEqual({ onHand: 20, reserved: 20 })
+    expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('reserves nothing for an order that was rejected while its wish was on the way', async () => {
+    const product = await newHot(6, 1)
+    const all = orders(16)
+    await deliver(...all.map((order) => placed(order, one(product))))
+    const onWay = (await ownEvents(product)).flatMap((event) =>
+      isOf(event, 'stock.passed_on') ? [event.data.order] : [],
+    )
+    const before = await levelOf(product)
+
+    await deliver(...onWay.map((order) => rejected(order, one(product))))
+    await settle(product, 2)
+
+    expect(onWay.length).toBeGreaterThan(0)
+    expect(await levelOf(product)).toEqual(before)
+    for (const order of onWay) expect(await stateOf(product, order)).toBe('released')
+    expect(await brokenRules(product)).toEqual([])
+  })
+})
+
+const step = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('order' as const), order: fc.nat({ max: 11 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('reject' as const), order: fc.nat({ max: 11 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('spread' as const),
+      cells: fc.constantFrom(1, 2, 5, 17),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('goods' as const),
+      units: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('tell' as const), which: fc.nat({ max: 30 }) }),
+  },
+)
+
+test('keeps its rules and every unit, however orders, spreading and what it tells itself interleave', async () => {
+  const property = fc.asyncProperty(
+    fc.array(step, { minLength: 4, maxLength: 14 }),
+    async (steps) => {
+      const product = await newHot(6, 1)
+      const all = orders(12)
+      const wishes = all.map((order) => placed(order, one(product)))
+      const wished = new Set<string>()
+      let arrived = 6
+      const act = async (event: StoaEvent | undefined) => {
+        if (event !== undefined) await deliver(event)
+      }
+      for (const each of steps) {
+        if (each.kind === 'order') {
+          await act(wishes[each.order])
+          wished.add(all[each.order] ?? '')
+        } else if (each.kind === 'reject') {
+          await act(rejected(all[each.order] ?? '', one(product)))
+        } else if (each.kind === 'spread') {
+          await spread(product, each.cells)
+        } else if (each.kind === 'goods') {
+          await act(goods(newId(), [{ product, received: each.units }]))
+          arrived += each.units
+        } else {
+          const events = await ownEvents(product)
+          await act(events[each.which % Math.max(1, events.length)])
+        }
+        const level = await levelOf(product)
+        expect((level?.onHand ?? 0) + (await onTheWay(product))).toBe(arrived)
+        expect(await brokenRules(product)).toEqual([])
+      }
+      await settle(product, 2)
+      for (const event of wishes) if (wished.has(event.data.order)) await deliver(event)
+      await settle(product)
+
+      expect(await onTheWay(product)).toBe(0)
+      expect((await levelOf(product))?.onHand).toBe(arrived)
+      expect(await brokenRules(product)).toEqual([])
+      for (const order of wished) expect(await stateOf(product, order)).toBeDefined()
+    },
+  )
+  await fc.assert(property, { numRuns: 8 })
+})
