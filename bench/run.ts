@@ -2,13 +2,17 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 
+import { benchCaching } from './src/caching.ts'
 import { benchLocal } from './src/local.ts'
+import { benchReconciliation } from './src/reconciliation.ts'
 import { type Row, tableOf } from './src/row.ts'
 import { benchSharding } from './src/sharding.ts'
 import { benchTransactions } from './src/transactions.ts'
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
+  caching: benchCaching,
   local: benchLocal,
+  reconciliation: benchReconciliation,
   sharding: benchSharding,
   transactions: benchTransactions,
 }
