@@ -14,6 +14,8 @@ const verbs = {
   local: 'packages/local/src/cli.ts',
   bench: 'bench/run.ts',
   load: 'packages/cli/src/load.ts',
+  stoa: 'packages/cli/src/stoa.ts',
+  sim: 'test/simulation/src/main.ts',
 }
 
 function fail(message) {

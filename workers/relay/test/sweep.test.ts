@@ -162,9 +162,9 @@ describe('a slot that is frozen or handed off', () => {
     '(%s) keeps its events, and stops no other',
     async (state) => {
       const shard = await shardOf('users-0')
+      const [kept] = await leaveReady('users-0', { slot: 9 })
       const sql = "UPDATE _slot_owner SET state = ?, peer = 'users-1' WHERE lo = '009'"
       await run(shard, sql, state)
-      const [kept] = await leaveReady('users-0', { slot: 9 })
       const [free] = await leaveReady('users-0', { slot: 10 })
 
       await sweep()

@@ -1,0 +1,177 @@
+import { stdin, stderr } from 'node:process'
+import { createInterface } from 'node:readline/promises'
+
+import { type Call, rootCall } from '@stoa/kernel'
+import type { MoveRequest } from '@stoa/resharding'
+import { type Keyspace, slotMapOf, type Topology } from '@stoa/sharding'
+
+import { drive, type DriveOptions } from './drive.ts'
+import { type Estimate, estimate, tellPlan } from './estimate.ts'
+import { BadCommandError, NotConfirmedError } from './faults.ts'
+import { isUnfinished, nextIds, readJobs, stemOf } from './jobs.ts'
+import { addShard, checkNewName } from './new-database.ts'
+import { exitCodes } from './output.ts'
+import { keyspaceIn, moverOf, readTopology, shardIn, type System } from './system.ts'
+import { cutFinder, type ShardedTable, tablesOf } from './tables.ts'
+import { isFulfilled, type Step, type Waves, wavesOf, type Wish } from './wish.ts'
+
+export type ReshapeOptions = DriveOptions & {
+  readonly wish: Wish
+  readonly isDryRun: boolean
+  readonly isAgreed: boolean
+  /** The moves rest after the hand-over, until they are completed or reversed. */
+  readonly hold: boolean
+}
+
+type Plan = {
+  readonly keyspace: Keyspace
+  readonly tables: readonly ShardedTable[]
+  /** The first is made, then the next is planned anew. */
+  readonly waves: Waves
+  /** Names of shards that are to be made. */
+  readonly newShards: readonly string[]
+}
+
+function withEmpty(keyspace: Keyspace, names: readonly string[]): Keyspace {
+  const shards = names.map((name) => ({ name, url: '', incarnation: '' }))
+  return { ...keyspace, shards: [...keyspace.shards, ...shards] }
+}
+
+async function planOf(
+  { system, wish }: ReshapeOptions,
+  topology: Topology,
+  call: Call,
+): Promise<Plan> {
+  const keyspace = keyspaceIn(topology, wish.keyspace)
+  // Before anything is asked of a database: a map with a gap means that keys have no owner.
+  slotMapOf(wish.keyspace, keyspace)
+  const newShards = wish.to.filter((name) => !keyspace.shards.some((shard) => shard.name === name))
+  for (const name of newShards) checkNewName(topology, wish.keyspace, name)
+  const [first] = keyspace.slots
+  if (first === undefined) throw new BadCommandError(`Cannot ${wish.verb}: nobody has a slot`)
+  const tables = await tablesOf(system.open(shardIn(keyspace, first.shard)), call)
+  const findCuts = cutFinder(system, tables, call)
+  if (wish.from !== undefined) shardIn(keyspace, wish.from)
+  const isDone = (wish.verb === 'drain' || wish.verb === 'merge') && isFulfilled(wish, keyspace)
+  const waves = isDone ? [] : await wavesOf(wish, withEmpty(keyspace, newShards), findCuts)
+  return { keyspace, tables, waves, newShards }
+}
+
+function requestOf(
+  { wish, hold }: ReshapeOptions,
+  { tables }: Plan,
+  { id, step }: { readonly id: string; readonly step: Step },
+): MoveRequest {
+  const { from: source, to: target, scope } = step
+  const shapes = tables.map(({ name, key, primaryKey }) => ({ name, key, primaryKey }))
+  return { id, keyspace: wish.keyspace, scope, source, target, shapes, hold }
+}
+
+/** The moves that can be made now, as they are written down. */
+function requestsOf(
+  options: ReshapeOptions,
+  plan: Plan,
+  ids: readonly string[],
+): readonly MoveRequest[] {
+  const [wave = []] = plan.waves
+  return wave.map((step, at) => requestOf(options, plan, { id: ids[at] ?? '', step }))
+}
+
+/** Asks the databases of every move whether it can be. Changes nothing. @throws as `Mover.plan` */
+async function checkAll(
+  { system }: ReshapeOptions,
+  requests: readonly MoveRequest[],
+  call: Call,
+): Promise<void> {
+  const mover = moverOf(system)
+  for (const request of requests) await mover.plan(request, call)
+}
+
+async function estimateAll(system: System, plan: Plan, call: Call): Promise<readonly Estimate[]> {
+  const { keyspace, tables, waves } = plan
+  const estimates: Estimate[] = []
+  for (const step of waves.flat())
+    estimates.push(await estimate(system, { step, keyspace, tables }, call))
+  return estimates
+}
+
+/** @throws NotConfirmedError unless somebody says yes. */
+async function agree(): Promise<void> {
+  if (!stdin.isTTY) throw new NotConfirmedError()
+  const asking = createInterface({ input: stdin, output: stderr })
+  try {
+    const answer = await asking.question('Begin? (yes/no) ')
+    if (!/^y(es)?$/i.test(answer.trim())) throw new NotConfirmedError()
+  } finally {
+    asking.close()
+  }
+}
+
+/** Makes new databases, and writes the first moves down; answers their ids. */
+async function begin(options: ReshapeOptions, plan: Plan, call: Call): Promise<readonly string[]> {
+  const { system, wish, output } = options
+  for (const name of plan.newShards) {
+    output.note(`New database ${name} …`)
+    await addShard(system, { keyspace: wish.keyspace, name }, call)
+  }
+  const jobs = await readJobs(system, call)
+  const ids = nextIds(stemOf(wish), jobs, plan.waves[0]?.length ?? 0)
+  const requests = requestsOf(options, plan, ids)
+  // All are looked at before the first is written down: one that cannot be leaves nothing half done.
+  await checkAll(options, requests, call)
+  const mover = moverOf(system)
+  for (const request of requests) await mover.start(request, call)
+  return ids
+}
+
+/** Goes on with what an earlier run of the same command left. */
+async function goOn(options: ReshapeOptions, call: Call): Promise<number | undefined> {
+  const { system, wish, output, isDryRun } = options
+  const stem = `${stemOf(wish)}-`
+  const left = (await readJobs(system, call))
+    .filter((job) => job.id.startsWith(stem) && isUnfinished(job))
+    .map(({ id }) => id)
+    .toSorted()
+  if (left.length === 0 || isDryRun) return undefined
+  output.note(`Going on with ${left.join(', ')}`)
+  const code = await drive(options, left)
+  if (code !== exitCodes.done) return code
+  const keyspace = keyspaceIn(await readTopology(system, call), wish.keyspace)
+  return isFulfilled(wish, keyspace) ? code : undefined
+}
+
+/**
+ * Makes a wish true: plans it from the topology as it is, shows the plan, asks, makes new databases, writes every move
+ * down and brings each to its end. The same command again goes on with what is unfinished. Answers the exit code.
+ *
+ * @throws what stands against the plan, before anything has changed.
+ */
+export async function reshape(options: ReshapeOptions): Promise<number> {
+  const { system, wish, output, isDryRun, isAgreed } = options
+  const call = rootCall(`stoa ${wish.verb}`)
+  const resumed = await goOn(options, call)
+  if (resumed !== undefined) return resumed
+  const plan = await planOf(options, await readTopology(system, call), call)
+  const isNothing = plan.waves.length === 0
+  const requests = requestsOf(options, plan, nextIds(stemOf(wish), [], plan.waves[0]?.length ?? 0))
+  const isThere = ({ target }: MoveRequest) => !plan.newShards.includes(target)
+  await checkAll(options, requests.filter(isThere), call)
+  const estimates = await estimateAll(system, plan, call)
+  if (isDryRun || !isNothing) tellPlan(output, { wish, newShards: plan.newShards, estimates })
+  if (isNothing) output.tell({ event: 'nothing', verb: wish.verb }, 'Nothing is to move.')
+  if (isDryRun || isNothing) return exitCodes.done
+  if (!isAgreed) await agree()
+  return make(options, plan, call)
+}
+
+/** Makes the first wave, then what a new look at the topology says is left. */
+async function make(options: ReshapeOptions, first: Plan, call: Call): Promise<number> {
+  let plan = first
+  for (let left = first.waves.length; left > 0; left = Math.min(left - 1, plan.waves.length)) {
+    const code = await drive(options, await begin(options, plan, call))
+    // The last wave needs no other look: a held move has not changed the plan of those that were not made.
+    if (code !== exitCodes.done || left === 1) return code
+    plan = await planOf(options, await readTopology(options.system, call), call)
+  }
+  return exitCodes.done
+}
