@@ -1,0 +1,233 @@
+import {
+  AmbiguousWriteError,
+  type Call,
+  type Clock,
+  slotOfId,
+  slotText,
+  SqlConstraintError,
+  type SqlValue,
+  type Statement,
+  timeOf,
+} from '@stoa/kernel'
+
+import type { HotView } from './hot-view.ts'
+import type { Kind } from './kind.ts'
+import { decodePage, encodePage, pageValueMax } from './page.ts'
+import { gateBucket } from './statements.ts'
+import { type CountRouter, firstSlot } from './store.ts'
+import { bucketKey, bucketOf, idOfRow, pageOf, rowKeyOf, slotsPerBucket } from './subject.ts'
+
+/** How often a change of a bucket that others change meanwhile is read again. */
+const triesMax = 4
+
+type ColdDeps = { readonly router: CountRouter; readonly clock: Clock }
+type Values = readonly number[]
+
+/** What is known of one page and the rows in its range, as of one sequence number of its bucket. */
+type PageState = {
+  readonly seq: number
+  readonly entries: Map<string, Values>
+  readonly rows: ReadonlyMap<string, Values>
+  readonly marked: ReadonlySet<string>
+}
+
+/** The page seq moved on: somebody else changed the bucket. */
+function isPassed(error: unknown): boolean {
+  return error instanceof SqlConstraintError && error.type === 'not_null'
+}
+
+/** Worth reading again: when the lost reply was that of a success, there is nothing left to do. */
+function isWorthAnotherTry(error: unknown): boolean {
+  return isPassed(error) || error instanceof AmbiguousWriteError
+}
+
+function lastSlotOf(kind: Kind, page: number): string {
+  return slotText(page + slotsPerBucket / (kind.pagesPerBucket ?? 1) - 1)
+}
+
+function idOf([slot, hi, lo]: readonly SqlValue[]): string {
+  return idOfRow(String(slot), Number(hi), Number(lo))
+}
+
+async function readPage(
+  router: CountRouter,
+  { kind, page, rowsMax }: { readonly kind: Kind; readonly page: number; readonly rowsMax: number },
+  call: Call,
+): Promise<PageState> {
+  const key = firstSlot(bucketOf(page))
+  const range = [slotText(page), lastSlotOf(kind, page)]
+  const names = kind.metrics.map(({ name }, index) => `${name} AS v${index}`).join(', ')
+  const query = (sql: string, ...args: readonly SqlValue[]) => ({ key, statement: { sql, args } })
+  const [seqs, bodies, rows, marks] = await router.readMany(
+    [
+      query('SELECT seq AS seq FROM count_bucket WHERE slot = ?', bucketKey(bucketOf(page))),
+      query(
+        'SELECT body AS body FROM count_page WHERE slot = ? AND kind = ?',
+        slotText(page),
+        kind.name,
+      ),
+      query(
+        `SELECT slot AS slot, hi AS hi, lo AS lo, ${names} FROM count_${kind.name} WHERE slot BETWEEN ? AND ?
+ORDER BY slot, hi, lo LIMIT ?`,
+        ...range,
+        rowsMax,
+      ),
+      query(
+        'SELECT slot AS slot, hi AS hi, lo AS lo FROM count_thaw WHERE slot BETWEEN ? AND ? AND kind = ?',
+        ...range,
+        kind.name,
+      ),
+    ],
+    call,
+  )
+  const body = bodies?.rows[0]?.[0]
+  return {
+    seq: Number(seqs?.rows[0]?.[0] ?? 0),
+    entries: new Map(body instanceof Uint8Array ? decodePage(body, page) : []),
+    rows: new Map((rows?.rows ?? []).map((row) => [idOf(row), row.slice(3).map(Number)])),
+    marked: new Set((marks?.rows ?? []).map(idOf)),
+  }
+}
+
+function keysJson(ids: Iterable<string>, valuesOf: (id: string) => Values = () => []): string {
+  return JSON.stringify(
+    [...ids].map((id) => {
+      const { slot, hi, lo } = rowKeyOf(id)
+      return [slot, hi, lo, ...valuesOf(id)]
+    }),
+  )
+}
+
+function writePage(kind: Kind, page: number, entries: ReadonlyMap<string, Values>): Statement {
+  if (entries.size === 0) {
+    const sql = 'DELETE FROM count_page WHERE slot = ? AND kind = ?'
+    return { sql, args: [slotText(page), kind.name] }
+  }
+  const isSigned = [...entries.values()].some((values) => values.some((value) => value < 0))
+  const body = encodePage(entries, page, { metrics: kind.metrics.length, signed: isSigned })
+  return {
+    sql: `INSERT INTO count_page (slot, kind, body) VALUES (?, ?, ?)
+ON CONFLICT (slot, kind) DO UPDATE SET body = excluded.body`,
+    args: [slotText(page), kind.name, body],
+  }
+}
+
+const keyIn = '(slot, hi, lo) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))'
+
+/** Adds what the page held to rows that are there or not. */
+function returnRows(kind: Kind, ids: readonly string[], state: PageState): Statement {
+  const names = kind.metrics.map(({ name }) => name)
+  const rows = keysJson(ids, (id) => names.map((_, index) => state.entries.get(id)?.[index] ?? 0))
+  return {
+    sql: `INSERT INTO count_${kind.name} (slot, hi, lo, ${names.join(', ')})
+SELECT value ->> 0, value ->> 1, value ->> 2, ${names.map((_, index) => `value ->> ${index + 3}`).join(', ')}
+FROM json_each(?) WHERE true
+ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map((name) => `${name} = ${name} + excluded.${name}`).join(', ')}`,
+    args: [rows],
+  }
+}
+
+/** Runs `change` on a page until nobody else changed its bucket between read and write; false when others always did. */
+async function changePage(
+  deps: ColdDeps,
+  place: { readonly kind: Kind; readonly page: number; readonly rowsMax: number },
+  change: {
+    readonly of: (state: PageState) => Promise<readonly Statement[]>
+    readonly call: Call
+  },
+): Promise<boolean> {
+  const bucket = bucketOf(place.page)
+  for (let tries = 0; tries < triesMax; tries += 1) {
+    const state = await readPage(deps.router, place, change.call)
+    const statements = await change.of(state)
+    if (statements.length === 0) return true
+    const batch = [gateBucket(bucketKey(bucket), state.seq), ...statements]
+    try {
+      await deps.router.writeAll([firstSlot(bucket)], batch, change.call)
+      return true
+    } catch (error) {
+      if (!isWorthAnotherTry(error)) throw error
+    }
+  }
+  return false
+}
+
+/**
+ * Takes objects that were counted again out of their pages: page, row and mark change in one batch, which aborts when
+ * the bucket has moved on since it was read. What cannot be done now stays marked, and its total is the sum of both.
+ * Two round trips a page.
+ */
+export async function thawMarked(
+  deps: ColdDeps,
+  { kind, ids }: { readonly kind: Kind; readonly ids: readonly string[] },
+  call: Call,
+): Promise<void> {
+  const pages = new Set(ids.map((id) => pageOf(slotOfId(id), kind.pagesPerBucket ?? 1)))
+  for (const page of pages) {
+    const of = async (state: PageState): Promise<readonly Statement[]> => {
+      if (state.marked.size === 0) return []
+      const inPage = [...state.marked].filter((id) => state.entries.has(id))
+      const left = new Map([...state.entries].filter(([id]) => !state.marked.has(id)))
+      const marks = keysJson(state.marked)
+      const unmark = {
+        sql: `DELETE FROM count_thaw WHERE kind = ? AND ${keyIn}`,
+        args: [kind.name, marks],
+      }
+      if (inPage.length === 0) return [unmark]
+      return [returnRows(kind, inPage, state), writePage(kind, page, left), unmark]
+    }
+    await changePage(deps, { kind, page, rowsMax: 0 }, { of, call })
+  }
+}
+
+export type FreezeOptions = {
+  /** Only objects that were made before this moment are frozen, in milliseconds since 1970. */
+  readonly madeBefore: number
+  /** Rows of one page that are looked at in one go. Default: 20,000. */
+  readonly rowsMax?: number
+}
+
+/**
+ * Packs the rows of one bucket's idle objects into its cold pages: those that are old enough and that the hot view does
+ * not know any more. Nothing is lost or counted twice by a crash or by increments in the meantime: rows and page change
+ * in one batch, which aborts when the bucket has moved on since it was read.
+ *
+ * Costs three round trips a page.
+ *
+ * @returns how many objects were frozen.
+ */
+export async function freezeBucket(
+  deps: ColdDeps & { readonly hot: HotView },
+  {
+    kind,
+    bucket,
+    options,
+  }: { readonly kind: Kind; readonly bucket: number; readonly options: FreezeOptions },
+  call: Call,
+): Promise<number> {
+  if (kind.pagesPerBucket === undefined) return 0
+  const span = slotsPerBucket / kind.pagesPerBucket
+  let frozen = 0
+  for (let page = firstSlot(bucket); page < firstSlot(bucket + 1); page += span) {
+    let count = 0
+    const of = async (state: PageState): Promise<readonly Statement[]> => {
+      const old = [...state.rows.keys()].filter((id) => timeOf(id) < options.madeBefore)
+      const warm = await deps.hot.get(kind, old, call)
+      const idle = old.filter((id) => {
+        const isSmall = state.rows.get(id)?.every((value) => Math.abs(value) < pageValueMax)
+        return isSmall === true && !warm.has(id) && !state.marked.has(id)
+      })
+      count = idle.length
+      if (idle.length === 0) return []
+      const entries = new Map([
+        ...state.entries,
+        ...idle.map((id) => [id, state.rows.get(id) ?? []] as const),
+      ])
+      const gone = { sql: `DELETE FROM count_${kind.name} WHERE ${keyIn}`, args: [keysJson(idle)] }
+      return [writePage(kind, page, entries), gone]
+    }
+    const place = { kind, page, rowsMax: options.rowsMax ?? 20_000 }
+    if (await changePage(deps, place, { of, call })) frozen += count
+  }
+  return frozen
+}

@@ -1,0 +1,278 @@
+import { type Call, type Clock, type RedisReply, slotOfText } from '@stoa/kernel'
+import { inWaves } from '@stoa/sharding'
+
+import { acceptMs, applyParts, type Outcome } from './apply.ts'
+import { thawMarked } from './cold.ts'
+import { type Part, partsOf, seenOf } from './effects.ts'
+import { SplitBucketError } from './faults.ts'
+import { decodeFlush, type Flush, flushTime } from './flush.ts'
+import type { HotView, Totals } from './hot-view.ts'
+import type { Kind, Kinds } from './kind.ts'
+import { type Log, logKey } from './logs.ts'
+import { insertDead } from './statements.ts'
+import { byShard, type CountRouter, firstSlot, readTotals, type Sharded } from './store.ts'
+import { bucketOf } from './subject.ts'
+import type { Uniques } from './unique-store.ts'
+
+/** Entries of a log that are applied together. */
+const entriesAtOnce = 100
+/** Characters of the flushes of one batch: some 25,000 objects, whose sums come back in 2 MB of the 10 that sqld sends. */
+const batchCharsMax = 1_000_000
+/** Rounds of one drain of one log: a busy log must not starve the others of an invocation. */
+const roundsMax = 50
+
+export type DrainerOptions = {
+  /** Every log that may hold entries; also one that takes no more. */
+  readonly logs: readonly Log[]
+  readonly router: CountRouter
+  readonly kinds: Kinds
+  readonly hot: HotView
+  readonly uniques: Uniques
+  readonly clock: Clock
+  /** Hears of what failed and stays in its log. */
+  readonly report: (error: unknown, requestId: string) => void
+}
+
+export type DrainReport = {
+  /** Entries that were read. */
+  readonly entries: number
+  /** Entries that are done and were deleted: applied now, applied before, or kept aside. */
+  readonly done: number
+  /** Parts of flushes that had been applied before: what deduplication saved. */
+  readonly repeated: number
+  /** Flushes kept aside in `count_dead`. */
+  readonly dead: number
+  /** True when a log still holds entries that nobody has looked at. */
+  readonly hasMore: boolean
+}
+
+type Entry = { readonly at: string; readonly id: string; readonly payload: string }
+type Live = { readonly flush: Flush; readonly parts: readonly Part[] }
+type Read = { readonly entry: Entry } & (Live | { readonly dead: string })
+
+function entriesOf(reply: RedisReply): readonly Entry[] {
+  if (!Array.isArray(reply)) return []
+  return reply.flatMap((item: RedisReply) => {
+    if (!Array.isArray(item)) return []
+    const [at, fields] = item as readonly RedisReply[]
+    const list = Array.isArray(fields) ? (fields as readonly RedisReply[]).map(String) : []
+    const field = (name: string) =>
+      list[list.findIndex((one, index) => index % 2 === 0 && one === name) + 1]
+    const id = list.includes('f') ? field('f') : undefined
+    return [
+      {
+        at: String(at),
+        id: id ?? String(at),
+        payload: (list.includes('d') ? field('d') : undefined) ?? '',
+      },
+    ]
+  })
+}
+
+function slotsOf({ slots }: Part): readonly number[] {
+  return [...slots]
+}
+
+/** Flushes in groups whose payloads fit in one batch. */
+function inBatches(
+  reads: readonly (Live & { readonly entry: Entry })[],
+): readonly (readonly Live[])[] {
+  const batches: Live[][] = []
+  let room = 0
+  for (const read of reads) {
+    room -= read.entry.payload.length
+    if (room < 0) {
+      batches.push([])
+      room = batchCharsMax - read.entry.payload.length
+    }
+    batches.at(-1)?.push(read)
+  }
+  return batches
+}
+
+/** One pass over some entries of a log. */
+class Round {
+  readonly #options: DrainerOptions
+  readonly #call: Call
+  /** Flushes of which something could not be written: their entries stay. */
+  readonly #stuck = new Set<string>()
+  repeated = 0
+  dead = 0
+
+  constructor(options: DrainerOptions, call: Call) {
+    this.#options = options
+    this.#call = call
+  }
+
+  #fail(error: unknown, flushes: Iterable<string>): void {
+    for (const id of flushes) this.#stuck.add(id)
+    this.#options.report(error, this.#call.requestId)
+  }
+
+  #read(entry: Entry): Read {
+    const { clock, kinds } = this.#options
+    const flush = decodeFlush(entry.id, entry.payload)
+    if ('unreadable' in flush) return { entry, dead: flush.unreadable }
+    const age = clock.now() - (flushTime(flush.id) ?? 0)
+    if (age > acceptMs) return { entry, dead: 'it is too old' }
+    const parts = partsOf(flush, kinds)
+    return 'reason' in parts ? { entry, dead: parts.reason } : { entry, flush, parts }
+  }
+
+  async #bury(reads: readonly Read[]): Promise<void> {
+    const { router, clock } = this.#options
+    for (const read of reads) {
+      if (!('dead' in read)) continue
+      const { entry, dead: reason } = read
+      const bucket = bucketOf(slotOfText(entry.id))
+      const row = insertDead({ ...entry, reason }, bucket, clock.now())
+      try {
+        await router.writeAll([firstSlot(bucket)], [row], this.#call)
+        this.dead += 1
+      } catch (error) {
+        this.#fail(error, [entry.id])
+      }
+    }
+  }
+
+  async #see(flushes: readonly Flush[]): Promise<void> {
+    const withSeen = flushes.filter(({ seen }) => seen.length > 0)
+    if (withSeen.length === 0) return
+    try {
+      await this.#options.uniques.merge(seenOf(withSeen), this.#call)
+    } catch (error) {
+      this.#fail(
+        error,
+        withSeen.map(({ id }) => id),
+      )
+    }
+  }
+
+  async #apply(lives: readonly Live[]): Promise<void> {
+    const { router } = this.#options
+    const parts = lives.flatMap((live) => live.parts)
+    let sharded: Sharded<Part>
+    try {
+      sharded = await byShard(router, { items: parts, slotsOf }, this.#call)
+    } catch (error) {
+      this.#fail(
+        error,
+        lives.map(({ flush }) => flush.id),
+      )
+      return
+    }
+    for (const part of sharded.split) this.#fail(new SplitBucketError(part.bucket), [part.flush])
+    await inWaves(sharded.groups, async (group) => {
+      try {
+        const outcome = await applyParts(this.#options, group, this.#call)
+        this.repeated += outcome.known.length
+        await this.#publish(outcome)
+      } catch (error) {
+        this.#fail(
+          error,
+          group.map(({ flush }) => flush),
+        )
+      }
+    })
+  }
+
+  /** The totals of what the outcome touched: as the batch left them, or read again where that does not say. */
+  async #totalsOf(kind: Kind, outcome: Outcome): Promise<Totals> {
+    const marked = outcome.applied.thawed.get(kind.name) ?? []
+    if (marked.length > 0) await thawMarked(this.#options, { kind, ids: marked }, this.#call)
+    const again = new Set([...marked, ...knownIds(outcome.known, kind.name)])
+    const at = this.#options.clock.now()
+    const sums = [...(outcome.applied.sums.get(kind.name) ?? [])].flatMap(([id, values]) => {
+      const seq = outcome.seqOf(id)
+      return again.has(id) || seq === undefined ? [] : [[id, { values, seq, at }] as const]
+    })
+    if (again.size === 0) return new Map(sums)
+    const read = await readTotals(this.#options, { kind, ids: [...again] }, this.#call)
+    return new Map([...read, ...sums])
+  }
+
+  /** What is in the database is safe: whatever fails here is healed by the reads. */
+  async #publish(outcome: Outcome): Promise<void> {
+    for (const kind of this.#options.kinds.all) {
+      try {
+        const totals = await this.#totalsOf(kind, outcome)
+        await this.#options.hot.publish(kind, totals, this.#call)
+      } catch (error) {
+        this.#options.report(error, this.#call.requestId)
+      }
+    }
+  }
+
+  /** The places in the log of the entries that are done. */
+  async run(entries: readonly Entry[]): Promise<readonly string[]> {
+    const reads = entries.map((entry) => this.#read(entry))
+    await this.#bury(reads)
+    const flushes = new Map(
+      reads.flatMap((read) => ('flush' in read ? [[read.flush.id, read] as const] : [])),
+    )
+    await this.#see([...flushes.values()].map(({ flush }) => flush))
+    for (const some of inBatches([...flushes.values()])) await this.#apply(some)
+    return entries.filter(({ id }) => !this.#stuck.has(id)).map(({ at }) => at)
+  }
+}
+
+function knownIds(parts: readonly Part[], kind: string): readonly string[] {
+  return parts.flatMap(({ counts }) =>
+    counts.flatMap((delta) => (delta.kind === kind ? [delta.id] : [])),
+  )
+}
+
+/** Moves what waits in the logs into the databases. Any number may run at once, over the same logs. */
+export type Drainer = {
+  /**
+   * Drains every log. What cannot be written stays in its log and is reported; it stops nothing else.
+   *
+   * Costs, for each 100 entries of a log: two Redis round trips (XRANGE, XDEL), one batch in each shard touched and one
+   * publication, in sequence; logs are drained at once.
+   *
+   * @throws when a log itself cannot be read, after the others were drained.
+   */
+  drain(call: Call): Promise<DrainReport>
+}
+
+export function createDrainer(options: DrainerOptions): Drainer {
+  const drainLog = async ({ redis }: Log, call: Call): Promise<DrainReport> => {
+    const report = { entries: 0, done: 0, repeated: 0, dead: 0, hasMore: false }
+    let from = '-'
+    for (let round = 0; round < roundsMax; round += 1) {
+      const command = ['XRANGE', logKey, from, '+', 'COUNT', entriesAtOnce]
+      const entries = entriesOf(await redis.run(command, call, { idempotent: true }))
+      report.hasMore = entries.length === entriesAtOnce
+      if (entries.length === 0) break
+      const pass = new Round(options, call)
+      const done = await pass.run(entries)
+      // Only these: whatever else came meanwhile has not been applied.
+      if (done.length > 0) await redis.run(['XDEL', logKey, ...done], call, { idempotent: true })
+      report.entries += entries.length
+      report.done += done.length
+      report.repeated += pass.repeated
+      report.dead += pass.dead
+      if (!report.hasMore) break
+      // Past what is stuck: one database that is down must not hide the increments of the others.
+      from = `(${entries.at(-1)?.at ?? ''}`
+    }
+    return report
+  }
+  return {
+    drain: async (call) => {
+      const ends = await Promise.allSettled(options.logs.map((log) => drainLog(log, call)))
+      const failed = ends.find((end) => end.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      const reports = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []))
+      const sum = (of: (report: DrainReport) => number) =>
+        reports.reduce((total, report) => total + of(report), 0)
+      return {
+        entries: sum(({ entries }) => entries),
+        done: sum(({ done }) => done),
+        repeated: sum(({ repeated }) => repeated),
+        dead: sum(({ dead }) => dead),
+        hasMore: reports.some(({ hasMore }) => hasMore),
+      }
+    },
+  }
+}

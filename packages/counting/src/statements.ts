@@ -1,0 +1,315 @@
+import { type Rows, slotText, type SqlValue, type Statement } from '@stoa/kernel'
+
+import { slotOfBoard } from './buffer.ts'
+import { boardSize, type Effects, type Sums } from './effects.ts'
+import { type BoardDelta, flushTimeText } from './flush.ts'
+import type { Kind } from './kind.ts'
+import { bucketKey, bucketOf, bucketSlots, idOfRow, pageOf, rowKeyOf, slotOf } from './subject.ts'
+
+const counterMax = Number.MAX_SAFE_INTEGER
+
+function statement(sql: string, ...args: readonly SqlValue[]): Statement {
+  return { sql, args }
+}
+
+/** A plain insert, without OR IGNORE: a flush that a bucket has taken must stop the batch, not pass it. */
+function insertApplied(effects: Effects): Statement {
+  const rows = effects.parts.map(({ bucket, flush }) => [bucketKey(bucket), flush])
+  return statement(
+    `INSERT INTO count_applied (slot, flush) SELECT value ->> 0, value ->> 1 FROM json_each(?)`,
+    JSON.stringify(rows),
+  )
+}
+
+/** Forgets what no entry that is still taken can be. */
+function pruneApplied(buckets: readonly string[], before: number): Statement {
+  return statement(
+    `DELETE FROM count_applied WHERE slot IN (SELECT value FROM json_each(?)) AND flush < ?`,
+    JSON.stringify(buckets),
+    flushTimeText(before),
+  )
+}
+
+function bumpBuckets(buckets: readonly string[]): Statement {
+  return statement(
+    `INSERT INTO count_bucket (slot, seq) SELECT value, 1 FROM json_each(?) WHERE true
+ON CONFLICT (slot) DO UPDATE SET seq = seq + 1 RETURNING slot, seq`,
+    JSON.stringify(buckets),
+  )
+}
+
+/** Bumps one bucket when it is still at `seq`; aborts the batch when it is not: seq is NOT NULL. */
+export function gateBucket(bucket: string, seq: number): Statement {
+  return statement(
+    `INSERT INTO count_bucket (slot, seq) VALUES (?, 1)
+ON CONFLICT (slot) DO UPDATE SET seq = CASE WHEN seq = ? THEN seq + 1 END`,
+    bucket,
+    seq,
+  )
+}
+
+/** Rows of one kind, by slot: neighbours are twice as fast to write. */
+type RowSet = {
+  /** Slot, hi, lo, page, then a delta for each metric. */
+  readonly json: string
+  /** The id of each row, and how a line of the answer begins that is its own. */
+  readonly ids: readonly string[]
+  readonly heads: readonly string[]
+}
+
+function clamped(by: number): number {
+  return Math.max(-counterMax, Math.min(counterMax, by))
+}
+
+function rowsOf(kind: Kind, sums: Sums): RowSet {
+  const ids = [...sums.keys()].toSorted()
+  const heads: string[] = []
+  const lines = ids.map((id) => {
+    const { slot, hi, lo } = rowKeyOf(id)
+    heads.push(`${slot},${hi},${lo},`)
+    const page = isFreezable(kind) ? slotText(pageOf(slotOf(id), kind.pagesPerBucket ?? 1)) : ''
+    return [slot, hi, lo, page, ...(sums.get(id) ?? []).map(clamped)]
+  })
+  return { json: JSON.stringify(lines), ids, heads }
+}
+
+/** Marks objects that have no row but may be in a page. Costs one look-up a row while there are no pages. */
+function markThaw(kind: Kind, rows: string): Statement {
+  return statement(
+    `INSERT INTO count_thaw (slot, kind, hi, lo)
+SELECT r.value ->> 0, ?, r.value ->> 1, r.value ->> 2 FROM json_each(?) AS r
+WHERE EXISTS (SELECT 1 FROM count_page AS p WHERE p.slot = r.value ->> 3 AND p.kind = ?)
+  AND NOT EXISTS (SELECT 1 FROM count_${kind.name} AS c
+    WHERE c.slot = r.value ->> 0 AND c.hi = r.value ->> 1 AND c.lo = r.value ->> 2)
+ON CONFLICT DO NOTHING`,
+    kind.name,
+    rows,
+    kind.name,
+  )
+}
+
+/** Every object of the buckets that waits to be thawed: few, most of the time none. */
+function selectThaw(kind: Kind, buckets: readonly number[]): Statement {
+  return statement(
+    `SELECT t.slot, t.hi, t.lo FROM json_each(?) AS b JOIN count_thaw AS t
+ON t.slot BETWEEN b.value ->> 0 AND b.value ->> 1 AND t.kind = ?`,
+    JSON.stringify(buckets.map(bucketSlots)),
+    kind.name,
+  )
+}
+
+/** A sum that would pass its bound stays at it for ever, and reads as saturated: one full counter must stop no drain. */
+function saturated(metric: string): string {
+  const sum = `${metric} + excluded.${metric}`
+  return `${metric} = CASE WHEN abs(${metric}) = ${counterMax} THEN ${metric}
+  WHEN ${sum} > ${counterMax} THEN ${counterMax} WHEN ${sum} < -${counterMax} THEN -${counterMax} ELSE ${sum} END`
+}
+
+function exact(metric: string): string {
+  return `${metric} = ${metric} + excluded.${metric}`
+}
+
+/** Adds a delta to each metric of each row, and answers the sums as text: one value a row travels at a third of the cost. */
+function addRows(kind: Kind, rows: string, setOf: (metric: string) => string): Statement {
+  const names = kind.metrics.map(({ name }) => name)
+  const values = names.map((_, index) => `value ->> ${index + 4}`)
+  return statement(
+    `INSERT INTO count_${kind.name} (slot, hi, lo, ${names.join(', ')})
+SELECT value ->> 0, value ->> 1, value ->> 2, ${values.join(', ')} FROM json_each(?) WHERE true
+ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map(setOf).join(', ')}
+RETURNING slot || ',' || hi || ',' || lo || ',' || ${names.join(` || ',' || `)} AS line`,
+    rows,
+  )
+}
+
+function addWindows(windows: ReadonlyMap<string, number>): Statement {
+  const rows = [...windows].map(([key, by]) => {
+    const [kind = '', metric = '', width, start, id = ''] = key.split('|')
+    return [id.slice(0, 3), id, `${kind}.${metric}`, Number(width), Number(start), by]
+  })
+  return statement(
+    `INSERT INTO count_window (slot, subject, metric, width, start, n)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?) WHERE true
+ON CONFLICT (slot, subject, metric, width, start) DO UPDATE SET n = n + excluded.n`,
+    JSON.stringify(rows),
+  )
+}
+
+/**
+ * Merges a summary into a board: what both list is summed, what one lists is raised by the other's floor, and the
+ * smallest beyond the board's size are dropped.
+ */
+function mergeBoard({ board, start, summary }: BoardDelta): readonly Statement[] {
+  const key = [slotText(slotOfBoard(board)), board, start] as const
+  const mine = 'slot = ? AND board = ? AND start = ?'
+  const items = JSON.stringify(summary.items)
+  const update = statement(
+    `UPDATE count_top SET n = n + heard.more, error = error + heard.doubt
+FROM (SELECT value ->> 0 AS name, value ->> 1 AS more, value ->> 2 AS doubt FROM json_each(?)) AS heard
+WHERE ${mine} AND item = heard.name`,
+    items,
+    ...key,
+  )
+  const raise = statement(
+    `UPDATE count_top SET n = n + ?, error = error + ?
+WHERE ${mine} AND item NOT IN (SELECT value ->> 0 FROM json_each(?))`,
+    summary.floor,
+    summary.floor,
+    ...key,
+    items,
+  )
+  const insert = statement(
+    `INSERT INTO count_top (slot, board, start, item, n, error)
+SELECT ?, ?, ?, value ->> 0, (value ->> 1) + floor.least, (value ->> 2) + floor.least FROM json_each(?),
+  (SELECT CASE WHEN count(*) >= ? THEN min(n) ELSE 0 END AS least FROM count_top WHERE ${mine}) AS floor
+WHERE value ->> 0 NOT IN (SELECT item FROM count_top WHERE ${mine})`,
+    ...key,
+    items,
+    boardSize,
+    ...key,
+    ...key,
+  )
+  const cut = statement(
+    `DELETE FROM count_top WHERE ${mine} AND item NOT IN
+  (SELECT item FROM count_top WHERE ${mine} ORDER BY n DESC, item LIMIT ?)`,
+    ...key,
+    ...key,
+    boardSize,
+  )
+  return summary.floor > 0 ? [update, raise, insert, cut] : [update, insert, cut]
+}
+
+/** A batch that applies effects, and how its answer is read. */
+export type ApplyBatch = {
+  readonly statements: readonly Statement[]
+  read(rows: readonly Rows[]): Applied
+}
+
+/** What a bucket's counters are now, as one commit left them. */
+export type Applied = {
+  /** By bucket key. */
+  readonly seqs: ReadonlyMap<string, number>
+  /** Kind, then id to sums in the order of the metrics; those of objects that may be in a page too are not totals. */
+  readonly sums: ReadonlyMap<string, ReadonlyMap<string, readonly number[]>>
+  /** Kind, then ids that wait to be thawed: of all buckets that were touched. */
+  readonly thawed: ReadonlyMap<string, readonly string[]>
+}
+
+export type ApplyOptions = {
+  readonly kinds: readonly Kind[]
+  /** Flushes from before this moment are forgotten. */
+  readonly pruneBefore: number
+  /** True for a caller who is to hear of an overflow: the batch then aborts. */
+  readonly strict?: boolean
+}
+
+/** One batch: the dedupe rows first, then everything that the parts do. */
+export function applyBatch(effects: Effects, options: ApplyOptions): ApplyBatch {
+  const numbers = [...new Set(effects.parts.map(({ bucket }) => bucket))]
+  const buckets = numbers.map(bucketKey)
+  const head = [
+    insertApplied(effects),
+    pruneApplied(buckets, options.pruneBefore),
+    bumpBuckets(buckets),
+  ]
+  const counted = options.kinds.filter(({ name }) => effects.counts.has(name))
+  const sets = new Map(
+    counted.map((kind) => [kind.name, rowsOf(kind, effects.counts.get(kind.name) ?? new Map())]),
+  )
+  const adds = counted.flatMap((kind) => {
+    const rows = sets.get(kind.name)?.json ?? '[]'
+    const add = addRows(kind, rows, options.strict === true ? exact : saturated)
+    return isFreezable(kind) ? [markThaw(kind, rows), add, selectThaw(kind, numbers)] : [add]
+  })
+  const windows = effects.windows.size === 0 ? [] : [addWindows(effects.windows)]
+  const boards = effects.boards.flatMap(mergeBoard)
+  return {
+    statements: [...head, ...adds, ...windows, ...boards],
+    read: (rows) => readApplied(rows, counted, sets),
+  }
+}
+
+/** Adds deltas to rows of one kind, outside of any flush; for who has made sure otherwise that it happens once. */
+export function addDeltas(kind: Kind, sums: Sums): readonly Statement[] {
+  const rows = rowsOf(kind, sums).json
+  const add = addRows(kind, rows, exact)
+  return isFreezable(kind) ? [markThaw(kind, rows), add] : [add]
+}
+
+function isFreezable({ pagesPerBucket }: Kind): boolean {
+  return pagesPerBucket !== undefined
+}
+
+/** Sums by id. The answer comes in the order of the rows; where it should not, an index finds each line's row. */
+function readLines(rows: Rows | undefined, { ids, heads }: RowSet): Map<string, readonly number[]> {
+  let index: Map<string, number> | undefined
+  const sums = new Map<string, readonly number[]>()
+  for (const [at, [value]] of (rows?.rows ?? []).entries()) {
+    const line = String(value)
+    const [slot = '', hi = '', lo = '', ...values] = line.split(',')
+    let place: number | undefined = at
+    if (!line.startsWith(heads[at] ?? ' ')) {
+      index ??= new Map(heads.map((head, position) => [head, position]))
+      place = index.get(`${slot},${hi},${lo},`)
+    }
+    sums.set(ids[place ?? -1] ?? '', values.map(Number))
+  }
+  return sums
+}
+
+function readApplied(
+  rows: readonly Rows[],
+  counted: readonly Kind[],
+  sets: ReadonlyMap<string, RowSet>,
+): Applied {
+  const seqs = new Map((rows[2]?.rows ?? []).map(([slot, seq]) => [String(slot), Number(seq)]))
+  const sums = new Map<string, ReadonlyMap<string, readonly number[]>>()
+  const thawed = new Map<string, readonly string[]>()
+  let at = 3
+  for (const kind of counted) {
+    const set = sets.get(kind.name) ?? { json: '[]', ids: [], heads: [] }
+    if (!isFreezable(kind)) {
+      sums.set(kind.name, readLines(rows[at], set))
+      at += 1
+      continue
+    }
+    sums.set(kind.name, readLines(rows[at + 1], set))
+    const marks = rows[at + 2]?.rows ?? []
+    if (marks.length > 0)
+      thawed.set(
+        kind.name,
+        marks.map(([slot, hi, lo]) => idOfRow(String(slot), Number(hi), Number(lo))),
+      )
+    at += 3
+  }
+  return { seqs, sums, thawed }
+}
+
+/** Which of `parts` their buckets have taken. To be read per bucket, by its key. */
+export function selectApplied(bucket: number, flushes: readonly string[]): Statement {
+  return statement(
+    `SELECT flush FROM count_applied WHERE slot = ? AND flush IN (SELECT value FROM json_each(?))`,
+    bucketKey(bucket),
+    JSON.stringify(flushes),
+  )
+}
+
+export function insertDead(
+  dead: { readonly id: string; readonly reason: string; readonly payload: string },
+  bucket: number,
+  now: number,
+): Statement {
+  return statement(
+    `INSERT INTO count_dead (slot, flush, reason, payload, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    bucketKey(bucket),
+    dead.id,
+    dead.reason,
+    dead.payload,
+    now,
+  )
+}
+
+/** The bucket of an id's rows. */
+export function bucketOfId(id: string): number {
+  return bucketOf(slotOf(id))
+}

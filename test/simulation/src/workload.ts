@@ -1,0 +1,32 @@
+import type { Simulation } from './core/simulation.ts'
+
+/** A safeguard taken away: the checkers must notice, or they check nothing. */
+export type Mutant = {
+  readonly name: string
+  /** What is taken away. */
+  readonly says: string
+}
+
+/** One world of a workload, from its first event to its last check. */
+export type Life = {
+  /** Starts the processes. */
+  start(): void
+  /** Whether the chaos may end: the work that needed it is done. */
+  isWorn(): boolean
+  /** Whether all that was begun has ended; asked after the faults have healed. */
+  isSettled(): boolean
+  /** What is still unsettled, for the message of a run that does not settle. */
+  unsettled(): Promise<string>
+  /** Judges what is left at the end, by {@link Simulation.violate}. */
+  check(): Promise<void>
+  close(): void
+}
+
+/** A protocol under test: who lives in its world, what must hold, and what must happen at least sometimes. */
+export type Workload = {
+  readonly name: string
+  /** Each must be seen at least once in a batch of runs; see {@link Simulation.sometimes}. */
+  readonly labels: readonly string[]
+  readonly mutants: readonly Mutant[]
+  open(simulation: Simulation, mutant: string | undefined): Promise<Life>
+}
