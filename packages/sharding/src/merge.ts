@@ -10,13 +10,16 @@ function rank(value: SqlValue): number {
   return typeof value === 'string' ? 2 : 3
 }
 
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd8_00 && unit <= 0xdf_ff
+}
+
 /** Text by code point, as SQLite's BINARY collation has it in UTF-8; JavaScript's `<` goes by UTF-16 units. */
 function compareText(one: string, other: string): number {
   const length = Math.min(one.length, other.length)
   for (let i = 0; i < length; i += 1) {
     const [a, b] = [one.charCodeAt(i), other.charCodeAt(i)]
     if (a === b) continue
-    const isSurrogate = (unit: number) => unit >= 0xd8_00 && unit <= 0xdf_ff
     // A surrogate stands for a code point above all others of its plane.
     if (isSurrogate(a) !== isSurrogate(b)) return isSurrogate(a) ? 1 : -1
     return a - b

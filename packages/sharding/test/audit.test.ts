@@ -30,6 +30,8 @@ test('an audited router lets statements pass that bind their key', async () => {
     { sql: 'SELECT 1 AS one FROM json_each(?)', args: [keys] },
     call,
   )
+
+  expect(fleet.a.sent).toHaveLength(3)
 })
 
 test.each([

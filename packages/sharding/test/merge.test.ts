@@ -30,7 +30,7 @@ test('values are ordered as SQLite orders them', async () => {
   client.close()
   const sorted = rows.map((row) => {
     const cell = row['v'] ?? null
-    return cell instanceof ArrayBuffer ? new Uint8Array(cell) : (cell as SqlValue)
+    return cell instanceof ArrayBuffer ? new Uint8Array(cell) : cell
   })
 
   for (const [index, each] of sorted.slice(1).entries())

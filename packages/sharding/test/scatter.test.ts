@@ -109,10 +109,10 @@ test('pages that are read while slots move always give each row once, in order',
       fleet = await openFleet()
       fleet.onSleep = async () => undefined
       for (const [index, text] of all.entries()) await put(index % 6, text)
-      const found: unknown[] = []
+      const found: string[] = []
       for (let turn = 0; ; turn += 1) {
-        const { rows } = await fleet.router.scatter(page(String(found.at(-1) ?? ''), limit), call)
-        found.push(...rows.rows.flat())
+        const { rows } = await fleet.router.scatter(page(found.at(-1) ?? '', limit), call)
+        found.push(...rows.rows.flat().map(String))
         if (rows.rows.length < limit) break
         if (turn < 6) {
           await move(turn)

@@ -71,8 +71,8 @@ test('a move whose coordinator died while its keys were frozen is gone on with',
 })
 
 test('one move that fails is reported and stops no other', async () => {
-  const report = vi.fn()
-  const advance = vi.fn(async (id: string) => {
+  const report = vi.fn<(error: unknown, requestId: string) => void>()
+  const advance = vi.fn<(id: string) => Promise<void>>(async (id) => {
     if (id === 'a') throw new Error('no')
   })
 
