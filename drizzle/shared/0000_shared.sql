@@ -33,18 +33,70 @@ CREATE TABLE _shard_meta (
 CREATE TABLE _fence (
   -- The name of the check is what INSERT OR REPLACE into a fenced table fails with.
   id INTEGER NOT NULL PRIMARY KEY CONSTRAINT shard_no_or_replace CHECK (id = 1),
-  mover TEXT
+  mover TEXT,
+  -- 1 while there are replicas: every change is captured then, whether its piece is being moved or not.
+  capture INTEGER NOT NULL DEFAULT 0 CHECK (capture IN (0, 1))
 );
 --> statement-breakpoint
 INSERT INTO _fence (id, mover) VALUES (1, NULL);
 --> statement-breakpoint
--- The keys of rows that changed while their piece was being moved, in commit order.
+-- The keys of rows that changed while their piece was being moved, or there were replicas, in commit order.
 CREATE TABLE _cdc (
   seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
   tbl TEXT NOT NULL,
   key TEXT NOT NULL,
   -- The primary key's columns, as a JSON array.
   pk TEXT NOT NULL
+);
+--> statement-breakpoint
+-- The replicas that this database feeds, and up to where each has the changes in _cdc.
+CREATE TABLE _replica_feed (
+  name TEXT NOT NULL PRIMARY KEY,
+  applied INTEGER NOT NULL CHECK (applied >= 0)
+) WITHOUT ROWID;
+--> statement-breakpoint
+-- Whoever clears _cdc leaves what a replica lacks, and the newest change: from it a replica knows where it stands.
+CREATE TRIGGER _cdc_keep BEFORE DELETE ON _cdc
+WHEN OLD.seq >= min((SELECT min(applied) + 1 FROM _replica_feed), (SELECT max(seq) FROM _cdc))
+BEGIN
+  SELECT RAISE(IGNORE);
+END;
+--> statement-breakpoint
+-- Changes of ownership are in the stream too, each with its keys, and whether rows may have changed uncaptured: they may
+-- while a piece cannot be read, because the mover writes them then.
+CREATE TRIGGER _slot_owner_ins AFTER INSERT ON _slot_owner WHEN (SELECT capture FROM _fence) = 1 BEGIN
+  INSERT INTO _cdc (tbl, key, pk) SELECT '_slot_owner', NEW.lo, json_array(NEW.lo, NEW.hi,
+    NEW.state NOT IN ('serving', 'migrating', 'frozen') OR coalesce((SELECT state FROM _slot_owner
+      WHERE lo >= substr(NEW.lo, 1, 3) AND lo < NEW.lo AND NEW.hi <= hi ORDER BY lo DESC LIMIT 1), 'unknown')
+      NOT IN ('serving', 'migrating', 'frozen'));
+END;
+--> statement-breakpoint
+CREATE TRIGGER _slot_owner_upd AFTER UPDATE ON _slot_owner WHEN (SELECT capture FROM _fence) = 1 BEGIN
+  INSERT INTO _cdc (tbl, key, pk) SELECT '_slot_owner', NEW.lo, json_array(min(OLD.lo, NEW.lo), max(OLD.hi, NEW.hi),
+    OLD.state NOT IN ('serving', 'migrating', 'frozen') OR NEW.state NOT IN ('serving', 'migrating', 'frozen')
+    OR (OLD.lo, OLD.hi) <> (NEW.lo, NEW.hi));
+END;
+--> statement-breakpoint
+CREATE TRIGGER _slot_owner_del AFTER DELETE ON _slot_owner WHEN (SELECT capture FROM _fence) = 1 BEGIN
+  INSERT INTO _cdc (tbl, key, pk) SELECT '_slot_owner', OLD.lo, json_array(OLD.lo, OLD.hi,
+    OLD.state NOT IN ('serving', 'migrating', 'frozen') OR coalesce((SELECT state FROM _slot_owner
+      WHERE lo >= substr(OLD.lo, 1, 3) AND lo < OLD.lo AND OLD.hi <= hi ORDER BY lo DESC LIMIT 1), 'unknown')
+      NOT IN ('serving', 'migrating', 'frozen'));
+END;
+--> statement-breakpoint
+-- What this database is a copy of; no row in one that is nobody's. Its pieces are frozen where it has all rows, so
+-- that they are read and never written, and importing where it has not: job says why.
+CREATE TABLE _replica (
+  id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  primary_name TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  -- One more with each batch of its feed.
+  version INTEGER NOT NULL CHECK (version > 0),
+  -- The _cdc.seq of the primary up to which it has every change, and up to which it knows who owns what.
+  applied INTEGER NOT NULL,
+  owners INTEGER NOT NULL,
+  -- When it last had all; 0 when it never did.
+  at INTEGER NOT NULL
 );
 --> statement-breakpoint
 CREATE VIEW _guard AS SELECT lo AS key, epoch, '' AS incarnation FROM _slot_owner WHERE 0;

@@ -28,18 +28,36 @@ export const shardMeta = sqliteTable('_shard_meta', {
   schemaMark: text('schema_mark'),
 })
 
-/** The mover's pass through the row triggers: one row. */
+/** The mover's pass through the row triggers, and whether there are replicas: one row. */
 export const fence = sqliteTable('_fence', {
   id: integer('id').primaryKey(),
   mover: text('mover'),
+  capture: integer('capture').notNull().default(0),
 })
 
-/** Keys of rows that changed while their piece was being moved. */
+/** Keys of rows that changed while their piece was being moved, or there were replicas. */
 export const cdc = sqliteTable('_cdc', {
   seq: integer('seq').primaryKey({ autoIncrement: true }),
   tbl: text('tbl').notNull(),
   key: text('key').notNull(),
   pk: text('pk').notNull(),
+})
+
+/** The replicas that this database feeds. */
+export const replicaFeed = sqliteTable('_replica_feed', {
+  name: text('name').primaryKey(),
+  applied: integer('applied').notNull(),
+})
+
+/** What this database is a copy of: one row, or none. */
+export const replica = sqliteTable('_replica', {
+  id: integer('id').primaryKey(),
+  primaryName: text('primary_name').notNull(),
+  incarnation: text('incarnation').notNull(),
+  version: integer('version').notNull(),
+  applied: integer('applied').notNull(),
+  owners: integer('owners').notNull(),
+  at: integer('at').notNull(),
 })
 
 /** What this database knows of the moves that it gives to or takes from. */

@@ -103,6 +103,7 @@ export function openKeyspace(options: KeyspaceOptions): KeyspaceAccess {
     slots: topologyOf(database).slots(keyspace),
     open: ({ name, url }) => libsqlShard({ name, url, token: database.token }),
     sleep: (ms, call) => sleep(ms, clock, call.signal),
+    random: secureRandom,
     riders: (shard) => marks.take(shard),
   })
   const committer = createCommitter({ router, marks, queue, publicUrl, clock, defer, report })

@@ -13,6 +13,8 @@ export type FencedState = SlotState | 'unknown' | 'clone' | 'unfenced'
 
 /** The shard's own word about a key, as it travels inside an error message. */
 export type Fence = {
+  /** The key that was asked for: a slot's text, or a longer one. */
+  readonly key: string
   /** The slot of the key. */
   readonly slot: number
   /** The epoch at which the shard holds its word; 0 when it has none. */
@@ -24,16 +26,16 @@ export type Fence = {
 
 const fencedStates = [...slotStates, 'unknown', 'clone', 'unfenced'] as const
 
-const token = /SHARD_FENCED\|([0-9A-F][0-9A-HJKMNP-TV-Z]{2})[^|]*\|(\d+)\|([a-z_]+)\|([\w.-]*)/
+const token = /SHARD_FENCED\|(([0-9A-F][0-9A-HJKMNP-TV-Z]{2})[^|]*)\|(\d+)\|([a-z_]+)\|([\w.-]*)/
 
 /** The fence in an error message, wherever in it; `undefined` when there is none. Codes differ between servers, so only this token counts. */
 export function parseFence(message: string): Fence | undefined {
   const found = token.exec(message)
   if (!found) return undefined
-  const [, slot = '', epoch = '', state = '', peer = ''] = found
+  const [, key = '', slot = '', epoch = '', state = '', peer = ''] = found
   const known = fencedStates.find((one) => one === state)
   if (!known) return undefined
-  return { slot: parseSlot(slot), epoch: Number(epoch), state: known, peer: peer || undefined }
+  return { key, slot: parseSlot(slot), epoch: Number(epoch), state: known, peer: peer || undefined }
 }
 
 /** The shard does not own the slot at the epoch the caller believed. Nothing was written. */
@@ -43,6 +45,7 @@ export class ShardFencedError extends Fault {
   override readonly kind = 'unavailable'
   override readonly retryable = true
   readonly shard: string
+  readonly key: string
   readonly slot: number
   readonly epoch: number
   readonly state: FencedState
@@ -51,6 +54,7 @@ export class ShardFencedError extends Fault {
   constructor(shard: string, fence: Fence, options?: ErrorOptions) {
     super(`Cannot write slot ${fence.slot} in shard "${shard}": it is ${fence.state}`, options)
     this.shard = shard
+    this.key = fence.key
     this.slot = fence.slot
     this.epoch = fence.epoch
     this.state = fence.state

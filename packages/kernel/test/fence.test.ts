@@ -20,7 +20,10 @@ test('a fence is found wherever a server puts it in its message', () => {
         const token = `SHARD_FENCED|${slotText(fence.slot)}${rest}|${fence.epoch}|${fence.state}|${fence.peer ?? ''}`
         const closing = lead.at(-1) === '"' || lead.at(-1) === "'" ? lead.at(-1) : ''
 
-        expect(parseFence(`${lead}${token}${closing}`)).toEqual(fence)
+        expect(parseFence(`${lead}${token}${closing}`)).toEqual({
+          ...fence,
+          key: `${slotText(fence.slot)}${rest}`,
+        })
       },
     ),
   )

@@ -134,7 +134,7 @@ describe('the inbox', () => {
     await expect(applying).rejects.toMatchObject({ code: 'shard_fenced', slot: 6 })
     expect(await versionOf(bench.a, id)).toBe(2)
     expect(await versionOf(bench.a, frozen)).toBe(1)
-    expect(bench.slept.reduce((sum, ms) => sum + ms, 0)).toBe(1_500)
+    expect(bench.slept.reduce((sum, ms) => sum + ms, 0)).toBe(2_375)
   })
 
   test('asks a shard that is down once, not once for each effect', async () => {

@@ -48,7 +48,7 @@ export type Mover = {
   complete(id: string, call: Call): Promise<Move>
   /** Hands back to the source, while it holds; then advance or run it. @throws MovePhaseError */
   reverse(id: string, call: Call): Promise<Move>
-  /** Compares both copies, row by row, while writes go on. Four round trips for each 500 rows. @throws MovePhaseError */
+  /** Compares both copies, row by row, while writes go on. Two round trips for each 500 rows. @throws MovePhaseError */
   verify(id: string, call: Call): Promise<Verification>
 }
 

@@ -136,7 +136,7 @@ async function readNext(
   })
   const tables = new Map(context.tables.map((table) => [table.name, table]))
   const job = { chunk, tables, stride: context.stride, bounds: limits }
-  const { stretches } = await readStretches(primary, job, call)
+  const stretches = await readStretches(primary, job, call)
   return isSame ? stretches : []
 }
 
@@ -157,7 +157,10 @@ export async function copySome(context: FeedContext, state: ReplicaState): Stepp
       gate(isChunkAt(feedJob, current)),
       ...asMover(
         feedJob,
-        slice.flatMap((stretch) => writing(context, stretch)),
+        // A slice begins where the last one ended, which may be within a stretch.
+        slice.flatMap((stretch, index) =>
+          writing(context, index === 0 ? { ...stretch, after: current.position.after } : stretch),
+        ),
       ),
       updateChunk(feedJob, next),
       ...(isDone ? open : []),

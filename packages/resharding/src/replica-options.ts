@@ -52,12 +52,8 @@ export type FeedSafeguards = {
   readonly ownersKnown: boolean
   /** A piece that could not be read for a while is copied anew. */
   readonly gaps: boolean
-  /** Rows of pieces that the primary cannot read are not replayed. */
-  readonly readableRows: boolean
   /** What lies in the way of a copied stretch goes first. */
   readonly sweep: boolean
-  /** A copy is begun anew when its pieces change. */
-  readonly restart: boolean
   /** A piece is readable only when all of it is there. */
   readonly wholePieces: boolean
   /** A replica whose stream has a hole is copied anew. */
@@ -71,9 +67,7 @@ export const allFeedSafeguards: FeedSafeguards = {
   ownersAhead: true,
   ownersKnown: true,
   gaps: true,
-  readableRows: true,
   sweep: true,
-  restart: true,
   wholePieces: true,
   holes: true,
 }

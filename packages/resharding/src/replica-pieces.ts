@@ -96,23 +96,12 @@ function mirrorOfSlot({ pieces, mirror, gaps }: Turn): readonly MirrorPiece[] {
   })
 }
 
-/**
- * The pieces of some slots as the replica is to have them, and whether a copy that is under way has lost some of its
- * own.
- */
-export function turnMirror({ pieces, mirror, gaps }: Turn): {
-  readonly pieces: readonly MirrorPiece[]
-  readonly isCopyBroken: boolean
-} {
+/** The pieces of some slots as the replica is to have them. */
+export function turnMirror({ pieces, mirror, gaps }: Turn): readonly MirrorPiece[] {
   const before = Map.groupBy(mirror, slotOf)
-  const turned = [...Map.groupBy(pieces, slotOf)].flatMap(([slot, own]) =>
+  return [...Map.groupBy(pieces, slotOf)].flatMap(([slot, own]) =>
     mirrorOfSlot({ pieces: own, mirror: before.get(slot) ?? [], gaps }),
   )
-  const copying = new Set(turned.flatMap(({ lo, job }) => (job === 'copying' ? [lo] : [])))
-  return {
-    pieces: turned,
-    isCopyBroken: mirror.some(({ lo, job }) => job === 'copying' && !copying.has(lo)),
-  }
 }
 
 /** The pieces of a replica that has nothing yet, and may have anything. */

@@ -153,9 +153,3 @@ FROM json_each(?)`,
     args: [JSON.stringify(pieces)],
   }
 }
-
-/** Forgets the copy that is under way: its pieces are wanted again. */
-export const stopCopy: readonly Statement[] = [
-  { sql: "UPDATE _slot_owner SET job = 'wanted' WHERE job = 'copying'", args: [] },
-  { sql: 'DELETE FROM _mv_chunk WHERE job = ?', args: [feedJob] },
-]

@@ -1,5 +1,4 @@
 import type { Rows, Statement } from '@stoa/kernel'
-import { ownerOf, readableStates } from '@stoa/sharding'
 
 import { type Changes, readChanges } from './captured.ts'
 import { asMover, attempt, gate } from './gate.ts'
@@ -19,7 +18,6 @@ import {
   selectHead,
   selectState,
   stateOf,
-  stopCopy,
 } from './replica-state.ts'
 import { deleteKeys, insertRows, listed, quoted, type Table } from './tables.ts'
 
@@ -38,15 +36,10 @@ export type Window = {
 const ownership = "seq > ? AND seq <= ? AND tbl = '_slot_owner'"
 
 /** The current rows of the keys that were captured. */
-function selectRows(
-  { safeguards }: FeedContext,
-  { name, key, primaryKey, columns }: Table,
-): string {
+function selectRows({ name, primaryKey, columns }: Table): string {
   const parts = primaryKey.map((_, index) => `c.pk ->> ${index}`).join(', ')
-  const place = `${quoted(name)}.${quoted(key)}`
-  const only = safeguards.readableRows ? ` AND ${ownerOf(place, 'state')} IN ${readableStates}` : ''
   return `SELECT json_array(${listed(primaryKey)}), ${listed(columns)} FROM ${quoted(name)}
-WHERE (${listed(primaryKey)}) IN (SELECT ${parts} FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND c.tbl = ?)${only}`
+WHERE (${listed(primaryKey)}) IN (SELECT ${parts} FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND c.tbl = ?)`
 }
 
 function gapsOf(rows: Rows | undefined): readonly Span[] {
@@ -75,7 +68,7 @@ export async function readReplicaWindow(
     },
     { sql: 'SELECT seq, tbl, pk FROM _cdc WHERE seq > ? AND seq <= ? ORDER BY seq', args: within },
     ...tables.map((table) => ({
-      sql: selectRows(context, table),
+      sql: selectRows(table),
       args: [...within, table.name],
     })),
   ]
@@ -99,21 +92,19 @@ export async function readReplicaWindow(
 
 /** The statements that bring the replica's pieces to where the window says they are. One round trip when some moved. */
 async function turning(context: FeedContext, window: Window): Promise<readonly Statement[]> {
-  const { replica, safeguards, call } = context
+  const { replica, call } = context
   const { slots, pieces, gaps } = window
   if (slots.length === 0) return []
   const names = JSON.stringify(slots)
   const select = { sql: piecesOf('SELECT value AS slot FROM json_each(?)'), args: [names] }
   const [rows] = await replica.batch([select], 'read', call)
   const mirror = mirrorPieces(rows)
-  const turned = turnMirror({ pieces, mirror, gaps })
   return [
     {
       sql: 'DELETE FROM _slot_owner WHERE lo IN (SELECT value FROM json_each(?))',
       args: [JSON.stringify(mirror.map(({ lo }) => lo))],
     },
-    insertMirror(turned.pieces),
-    ...(turned.isCopyBroken && safeguards.restart ? stopCopy : []),
+    insertMirror(turnMirror({ pieces, mirror, gaps })),
   ]
 }
 

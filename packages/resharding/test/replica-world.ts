@@ -40,6 +40,8 @@ export type ReplicaWorld = {
   feed(this: void, without?: Without, limits?: Partial<FeedLimits>): ReplicaFeed
   /** Creates a thing, raises one, or deletes one, through the router. */
   write(this: void): Promise<void>
+  /** Creates the thing, or raises it. */
+  put(this: void, id: string): Promise<void>
   /** Every thing that the replica answers for, but not as it must. */
   wrongs(this: void): Promise<readonly string[]>
   /** What differs once all is at rest. */
@@ -49,8 +51,8 @@ export type ReplicaWorld = {
 
 const small: Partial<FeedLimits> = { rows: 7, bytes: 10_000, window: 5, pieces: 5, batches: 4_000 }
 
-const place = (id: string) => ({
-  sql: `SELECT ${ownerOf('?', 'epoch')}, (SELECT coalesce(max(seq), 0) FROM _cdc)`,
+const selectPlace = (id: string) => ({
+  sql: `SELECT ${ownerOf('?', 'epoch')}, (SELECT CASE capture WHEN 1 THEN (SELECT max(seq) FROM _cdc) END FROM _fence)`,
   args: [id, id, id],
 })
 
@@ -86,9 +88,11 @@ export async function openReplicaWorld(seed = 1): Promise<ReplicaWorld> {
     await world.plain.batch(statements, 'write', call)
     const name = await world.router.shardOf(id, call)
     const shard = name === 'a' ? world.a : world.b
-    const [rows] = await shard.batch([place(id)], 'read', call)
-    const [epoch, seq] = (rows?.rows[0] ?? []).map(Number)
-    known.set(id, { version, shard: name, epoch: epoch ?? 0, seq: seq ?? 0 })
+    const [rows] = await shard.batch([selectPlace(id)], 'read', call)
+    const [epoch, seq] = rows?.rows[0] ?? []
+    // What nobody captured, a replica cannot be trusted to have.
+    const place = seq === null ? Infinity : Number(seq)
+    known.set(id, { version, shard: name, epoch: Number(epoch), seq: place })
   }
   const write = async (): Promise<void> => {
     const all = [...known.keys()]
@@ -109,6 +113,14 @@ export async function openReplicaWorld(seed = 1): Promise<ReplicaWorld> {
       const raise = 'UPDATE thing SET version = ? WHERE id = ?'
       await change(id, version + 1, [{ sql: raise, args: [version + 1, id] }])
     }
+  }
+  const put = async (id: string): Promise<void> => {
+    const version = (known.get(id)?.version ?? 0) + 1
+    const sql =
+      version === 1
+        ? 'INSERT INTO thing (version, id) VALUES (?, ?)'
+        : 'UPDATE thing SET version = ? WHERE id = ?'
+    await change(id, version, [{ sql, args: [version, id] }])
   }
   const wrongs = async (): Promise<readonly string[]> => {
     const found = await replica.run(
@@ -161,6 +173,7 @@ FROM json_each(?) AS k WHERE ${ownerOf('k.value', 'state')} IN ${readableStates}
       )
     },
     write,
+    put,
     wrongs,
     differences,
     close: () => {

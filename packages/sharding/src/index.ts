@@ -11,6 +11,11 @@ export {
   type Slots,
   SplitWriteError,
 } from './router.ts'
+export type { Session, SessionOptions } from './replicas/session.ts'
+export { mergeTokens } from './replicas/session-token.ts'
+export type { ReplicaOptions } from './replicas/pool.ts'
+export { createReplicaSet, type ReplicaLimits, type ReplicaSet } from './replicas/replica-set.ts'
+export { type Balancer, type BalancerOptions, createBalancer } from './replicas/balancer.ts'
 export { isWritable, ownerOf, readableStates, writableStates } from './ownership.ts'
 export { createListing, type Entry, type ListingIndex, type ListPage } from './listing.ts'
 export {
@@ -33,6 +38,7 @@ export {
   type Keyspace,
   type Piece,
   type Placement,
+  type ReplicaInfo,
   type ShardInfo,
   type SlotMap,
   slotMapOf,

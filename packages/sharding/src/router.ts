@@ -1,27 +1,22 @@
 import {
-  type BatchMode,
   type Call,
   Fault,
-  isFault,
   keyText,
+  type Random,
   type RouteKey,
   type Rows,
-  ShardFencedError,
-  slotOfKey,
   type SqlShard,
-  type SqlValue,
   type Statement,
 } from '@stoa/kernel'
 
 import { auditStatements } from './audit.ts'
-import { readableStates } from './ownership.ts'
+import { whenOwned } from './fenced.ts'
+import { guard, owned, type RangeQuery, unwrap } from './owned.ts'
+import { type Lane, primaryLane } from './replicas/lane.ts'
+import { createReplicaPool, type ReplicaOptions, type ReplicaPool } from './replicas/pool.ts'
+import { type Session, type SessionOptions, sessionLane } from './replicas/session.ts'
 import { type Scattered, scatterOver, type ScatterQuery } from './scatter.ts'
-import { type Placement, type ShardInfo, type SlotMap } from './topology.ts'
-
-/** How often a fenced operation asks for a newer topology, or waits for a frozen slot, before it gives up. */
-const fencedTriesMax = 5
-/** A freeze is to last 0.2 to 0.6 s; this is how long the first wait for it is, and by how much each next one grows. */
-const frozenWaitMs = 150
+import type { ShardInfo, SlotMap } from './topology.ts'
 
 export type Slots = {
   /** The slot map, from memory when it is there. */
@@ -35,11 +30,15 @@ export type RouterOptions = {
   /** A client of a shard; called once for each and kept. */
   open(shard: ShardInfo): SqlShard
   /** Waits; a test owns the time. */
-  sleep(ms: number, call: Call): Promise<void>
+  readonly sleep: (ms: number, call: Call) => Promise<void>
+  /** Spreads the waits of many callers. Default: none, for a life that is to be the same again. */
+  readonly random?: Random
   /** Refuses statements that bind no value of the key they are routed by: for development and tests. */
   readonly audit?: boolean
   /** Statements that ride at the end of the next write to a shard, for free; lost when that batch fails. */
   riders?(shard: string): readonly Statement[]
+  /** Lets sessions read at the replicas that the topology names. Default: every read goes to a primary. */
+  readonly replicas?: ReplicaOptions
 }
 
 /** One query of a batch of reads, for the rows of one key. */
@@ -97,93 +96,72 @@ export type Router = {
   shardOf(key: RouteKey, call: Call): Promise<string>
   /** Every shard of the keyspace, for sweeps. */
   shards(call: Call): Promise<readonly SqlShard[]>
+  /**
+   * The same keyspace for one session, as a request or a visitor: its `read`, `readMany` and `readRange` may be answered
+   * by replicas that are new enough, and see what the session has written. Costs nothing.
+   *
+   * @throws RangeError when `maxStaleMs` is not from 0 to 60,000.
+   */
+  session(options?: SessionOptions): Session
 }
 
 /** Six requests may wait for headers in a Worker; one stays free for the cache and the queue. */
 const shardsAtOnce = 5
 
-/** Asks the shard itself whether it owns the keys at the epochs and incarnation that the map believes. */
-function guard(placements: readonly Placement[], { incarnation }: ShardInfo): Statement {
-  const keys = placements.map(({ key, epoch }) => [keyText(key), epoch])
-  return {
-    sql: 'INSERT INTO _guard (key, epoch, incarnation) SELECT value ->> 0, value ->> 1, ? FROM json_each(?)',
-    args: [incarnation, JSON.stringify(keys)],
+/** Clients of databases, one each. */
+function opener(options: RouterOptions): (info: ShardInfo) => SqlShard {
+  const opened = new Map<string, SqlShard>()
+  return (info) => {
+    const key = `${info.name}|${info.url}`
+    const known = opened.get(key)
+    if (known !== undefined) return known
+    const shard = options.open(info)
+    opened.set(key, shard)
+    return shard
   }
 }
 
-/** A query over the keys from `key` to `to`. */
-type RangeQuery = Query & { readonly to?: string }
-
-const pieceOfKey = 'lo >= ? AND lo <= ? AND ? < hi'
-/** A part that is not this shard's comes before the piece in which the range begins: it begins later. */
-const pieceOfRange = `lo >= ? AND lo < ? AND ? < hi AND (lo <= ? OR state NOT IN ${readableStates})`
-
-/**
- * Wraps a SELECT so that it says in the same row set whether the shard owns the key: a row always comes back, with
- * the state first and a mark that tells an empty result from a row of nulls.
- */
-function owned({ key, to, statement }: RangeQuery): Statement {
-  const from = keyText(key)
-  const slot = from.slice(0, 3)
-  return {
-    sql: `SELECT o.state, o.epoch, o.peer, q.* FROM (SELECT 1) LEFT JOIN (SELECT state, epoch, peer FROM _slot_owner
-WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) o
-LEFT JOIN (SELECT 1 AS hit, t.* FROM (${statement.sql}) t) q ON o.state IN ${readableStates}`,
-    args: [slot, ...(to === undefined ? [from, from] : [to, from, from]), ...statement.args],
-  }
-}
-
-const readable: ReadonlySet<SqlValue> = new Set(['serving', 'migrating', 'frozen'])
-
-function unwrap(rows: Rows, query: Query, shard: string): Rows {
-  const [first] = rows.rows
-  const [state, epoch, peer] = first ?? []
-  if (!readable.has(state ?? null)) {
-    throw new ShardFencedError(shard, {
-      slot: slotOfKey(query.key),
-      epoch: Number(epoch ?? 0),
-      state: state === 'importing' || state === 'handed_off' ? state : 'unknown',
-      peer: typeof peer === 'string' ? peer : undefined,
-    })
-  }
-  return {
-    columns: rows.columns.slice(4),
-    rows: rows.rows.filter((row) => row[3] === 1).map((row) => row.slice(4)),
-    rowsAffected: 0,
-  }
+/** What a router and its sessions share. */
+type Shared = {
+  readonly options: RouterOptions
+  readonly open: (info: ShardInfo) => SqlShard
+  readonly pool: ReplicaPool | undefined
 }
 
 class Routed implements Router {
+  readonly #shared: Shared
   readonly #options: RouterOptions
-  readonly #open = new Map<string, SqlShard>()
+  readonly #lane: Lane
 
-  constructor(options: RouterOptions) {
-    this.#options = options
+  constructor(shared: Shared, lane: Lane) {
+    this.#shared = shared
+    this.#options = shared.options
+    this.#lane = lane
   }
 
   #shard(info: ShardInfo): SqlShard {
-    const key = `${info.name}|${info.url}`
-    const known = this.#open.get(key)
-    if (known !== undefined) return known
-    const opened = this.#options.open(info)
-    this.#open.set(key, opened)
-    return opened
+    return this.#shared.open(info)
   }
 
-  /** Runs `attempt` on the map of now; a fence makes it wait or ask for a newer map, and try again. */
-  async #fenced<T>(call: Call, attempt: (map: SlotMap) => Promise<T>): Promise<T> {
-    let map = await this.#options.slots.current(call)
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await attempt(map)
-      } catch (error) {
-        if (!isFault(error) || !(error instanceof ShardFencedError) || tries >= fencedTriesMax)
-          throw error
-        if (error.state === 'frozen') await this.#options.sleep(frozenWaitMs * tries, call)
-        else if (tries > 1) await this.#options.sleep(frozenWaitMs, call)
-        map = await this.#options.slots.refresh(call)
-      }
+  session(options: SessionOptions = {}): Session {
+    const { open, pool } = this.#shared
+    const { lane, token } = sessionLane(options, { open, pool })
+    return { router: new Routed(this.#shared, lane), token }
+  }
+
+  #fenced<T>(call: Call, attempt: (map: SlotMap) => Promise<T>): Promise<T> {
+    const { slots, sleep, random } = this.#options
+    const current = async (): Promise<SlotMap> => {
+      const map = await slots.current(call)
+      return this.#lane.wantsNewer(map) ? slots.refresh(call) : map
     }
+    const options = {
+      current,
+      refresh: (each: Call) => slots.refresh(each),
+      sleep,
+      ...(random === undefined ? {} : { random }),
+    }
+    return whenOwned(options, attempt, call)
   }
 
   write(key: RouteKey, statements: readonly Statement[], call: Call): Promise<readonly Rows[]> {
@@ -205,7 +183,8 @@ class Routed implements Router {
       if (stray !== undefined) throw new SplitWriteError(first.key, stray.key)
       const riders = this.#options.riders?.(first.shard.name) ?? []
       const batch = [guard(placements, first.shard), ...statements, ...riders]
-      const rows = await this.#shard(first.shard).batch(batch, 'write', call)
+      const { version } = map
+      const rows = await this.#lane.write(first.shard, { statements: batch, version }, call)
       return rows.slice(1, 1 + statements.length)
     })
   }
@@ -228,11 +207,12 @@ class Routed implements Router {
       queries.keys(),
       (index) => map.place(queries[index]?.key ?? 0).shard,
     )
-    const groups = [...byShard].map(([info, indexes]) => ({ shard: this.#shard(info), indexes }))
-    await inWaves(groups, async ({ shard, indexes }) => {
+    const { version } = map
+    await inWaves([...byShard], async ([shard, indexes]) => {
       const asked = indexes.flatMap((index) => queries[index] ?? [])
-      const mode: BatchMode = 'read'
-      const answers = await shard.batch(asked.map(owned), mode, call)
+      const epochs = asked.map(({ key }) => map.place(key).epoch)
+      const read = { statements: asked.map(owned), epochs, version }
+      const answers = await this.#lane.read(shard, read, call)
       for (const [position, index] of indexes.entries()) {
         const query = queries[index]
         const rows = answers[position]
@@ -309,5 +289,8 @@ export async function inWaves<T>(
 
 /** A router over one keyspace. */
 export function createRouter(options: RouterOptions): Router {
-  return new Routed(options)
+  const open = opener(options)
+  const pool =
+    options.replicas === undefined ? undefined : createReplicaPool(options.replicas, open)
+  return new Routed({ options, open, pool }, primaryLane(open))
 }

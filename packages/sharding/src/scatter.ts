@@ -100,7 +100,7 @@ function checkAgreement(share: Share, rows: Rows | undefined): void {
     slots === share.slots &&
     overrides === share.overrides.length
   if (agrees) return
-  const fence = { slot: 0, epoch: 0, state: 'unknown' as const, peer: undefined }
+  const fence = { key: '000', slot: 0, epoch: 0, state: 'unknown' as const, peer: undefined }
   throw new ShardFencedError(share.shard.name, fence)
 }
 

@@ -53,7 +53,7 @@ export function cacheTopology(read: TopologySource): TopologyCache {
     const definition = topology.keyspaces[keyspace]
     if (definition === undefined)
       throw new InvalidTopologyError(keyspace, 'the topology does not name it')
-    const map = slotMapOf(keyspace, definition)
+    const map = slotMapOf(keyspace, definition, topology.version)
     maps.set(keyspace, map)
     return map
   }

@@ -1,10 +1,20 @@
 import { Fault, keyText, type RouteKey, slotCount, slotOfKey, slotRange } from '@stoa/kernel'
 
+/** A copy of a shard that a feed keeps level with it. */
+export type ReplicaInfo = {
+  readonly name: string
+  readonly url: string
+  /** Its share of the reads among replicas that are equally fast. Default: 1. */
+  readonly weight?: number
+}
+
 /** A database of a keyspace. The incarnation tells it from a copy of itself. */
 export type ShardInfo = {
   readonly name: string
   readonly url: string
   readonly incarnation: string
+  /** Copies that sessions may read at. */
+  readonly replicas?: readonly ReplicaInfo[]
 }
 
 /** Slots `from` to `to`, both included, as one shard serves them at one epoch. */
@@ -65,6 +75,8 @@ export type Piece = { readonly from: string; readonly to: string; readonly place
 
 /** A compiled map. */
 export type SlotMap = {
+  /** Of the topology that it was made from. */
+  readonly version: number
   readonly shards: readonly ShardInfo[]
   /** One array read; in a slot that has overrides, a pass over those. */
   place(key: RouteKey): Placement
@@ -83,7 +95,7 @@ type OwnedRange = Owner & { readonly from: string; readonly to: string }
  * @throws InvalidTopologyError when they overlap, leave a gap, cross, or name a shard that is unknown or has no
  *   address yet.
  */
-export function slotMapOf(name: string, keyspace: Keyspace): SlotMap {
+export function slotMapOf(name: string, keyspace: Keyspace, version = 0): SlotMap {
   const byName = new Map(keyspace.shards.map((shard) => [shard.name, shard]))
   const shardOf = (wanted: string): ShardInfo => {
     const shard = byName.get(wanted)
@@ -115,6 +127,7 @@ export function slotMapOf(name: string, keyspace: Keyspace): SlotMap {
     return { key, epoch: owner.epoch, shard: owner.shard }
   }
   return {
+    version,
     shards: keyspace.shards,
     place,
     begins: (key) => overrides.get(slotOfKey(key))?.some(({ from }) => from === key) ?? false,

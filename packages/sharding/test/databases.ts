@@ -115,6 +115,8 @@ export type Fleet = {
   readonly slots: Slots
   /** The topology as `meta` would say it; change it as a mover would. */
   topology: Topology
+  /** Whether the topology cannot be read. */
+  isMetaGone: boolean
   /** Reads of the topology so far. */
   reads: number
   /** Waits so far, in milliseconds; each runs `onSleep` instead of taking time. */
@@ -148,6 +150,7 @@ SELECT value ->> 0, value ->> 1, 1, 'serving' FROM json_each(?)`
   const slept: number[] = []
   const slots = cacheTopology(async () => {
     fleet.reads += 1
+    if (fleet.isMetaGone) throw new ShardUnavailableError('meta', 'network')
     return fleet.topology
   }).slots('things')
   const fleet: Fleet = {
@@ -155,6 +158,7 @@ SELECT value ->> 0, value ->> 1, 1, 'serving' FROM json_each(?)`
     b,
     topology: { version: 1, keyspaces: { things: { shards, slots: ranges } } },
     reads: 0,
+    isMetaGone: false,
     slept,
     slots,
     onSleep: async () => undefined,

@@ -26,7 +26,7 @@ function listOf(row: 'NEW' | 'OLD', columns: readonly string[]): string {
 
 /**
  * Looks once at the innermost piece that holds the row: fails unless it may be written, and captures the row when the
- * piece is being moved. A row captured in vain (ON CONFLICT DO NOTHING) is copied once more, which does no harm.
+ * piece is being moved, or the database has replicas. A row captured in vain (ON CONFLICT DO NOTHING) is copied once more, which does no harm.
  *
  * A piece lies in one slot, so nothing before the slot's own text is read. RAISE takes only a literal; a path that does
  * not begin with $ makes json_extract fail with the path in its message.
@@ -36,7 +36,8 @@ function checkRow(row: 'NEW' | 'OLD', { name, key, primaryKey }: TableShape): st
   return `INSERT INTO _cdc (tbl, key, pk) SELECT ${literal(name)}, ${place}, json_array(${listOf(row, primaryKey)})
   FROM (SELECT max(lo), epoch, state, peer, job FROM _slot_owner
     WHERE lo >= substr(${place}, 1, 3) AND lo <= ${place} AND ${place} < hi)
-  WHERE CASE WHEN state IN ('serving', 'migrating') THEN job IS NOT NULL ELSE json_extract('{}', 'SHARD_FENCED|'
+  WHERE CASE WHEN state IN ('serving', 'migrating') THEN job IS NOT NULL OR (SELECT capture FROM _fence)
+    ELSE json_extract('{}', 'SHARD_FENCED|'
     || coalesce(${place}, '') || '|' || coalesce(epoch || '|' || state || '|' || coalesce(peer, ''), '0|unknown|')) END;`
 }
 
@@ -82,7 +83,7 @@ function keepKeys(shape: TableShape, info: TableInfo): Trigger {
 
 /**
  * The triggers that let nobody write a row whose key this database does not own at that moment, not even raw SQL, and
- * that capture which rows change while they are being moved. Each row written costs one index look-up.
+ * that capture which rows change while they are being moved, or copied to replicas. Each row written costs one index look-up.
  *
  * The mover alone passes, by naming itself in `_fence` for the length of a batch.
  */

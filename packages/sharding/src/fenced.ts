@@ -1,0 +1,114 @@
+import {
+  type Call,
+  isFault,
+  keyText,
+  type Random,
+  type RouteKey,
+  ShardFencedError,
+} from '@stoa/kernel'
+
+import type { Placement, SlotMap } from './topology.ts'
+
+/** How often a fenced operation follows, or asks for a newer topology, before it gives up. */
+const followsMax = 5
+/** How long it waits in all for keys that change hands: a freeze is to last 0.2 to 0.6 s. */
+const waitedMsMax = 2_000
+/** The first wait; each next one is twice as long, up to the longest. */
+const waitMs = 25
+const waitMsMax = 400
+/** Between two topologies that both prove old. */
+const settleMs = 150
+
+export type FencedOptions = {
+  readonly current: (call: Call) => Promise<SlotMap>
+  readonly refresh: (call: Call) => Promise<SlotMap>
+  readonly sleep: (ms: number, call: Call) => Promise<void>
+  /** Spreads the waits of many callers, by half of each. Default: none, for a life that is to be the same again. */
+  readonly random?: Random
+}
+
+/** `map`, but for the keys whose owner a fence has named. */
+function corrected(map: SlotMap, owners: ReadonlyMap<string, Placement>): SlotMap {
+  if (owners.size === 0) return map
+  const place = (key: RouteKey) => owners.get(keyText(key)) ?? map.place(key)
+  return {
+    ...map,
+    place,
+    pieces: (from, to) =>
+      map
+        .pieces(from, to)
+        .map((piece) => ({ ...piece, place: owners.get(piece.from) ?? piece.place })),
+  }
+}
+
+/** The owner that a fence names: the peer it was handed to, or the shard itself at an epoch that the map did not know. */
+function namedOwner(map: SlotMap, error: ShardFencedError): Placement | undefined {
+  const { key, epoch, state, peer } = error
+  const isHere = state === 'serving' || state === 'migrating'
+  if (!isHere && state !== 'handed_off') return undefined
+  const name = isHere ? error.shard : peer
+  const shard = map.shards.find((each) => each.name === name)
+  return shard === undefined ? undefined : { key, epoch, shard }
+}
+
+function isSame(one: Placement | undefined, other: Placement): boolean {
+  return one?.epoch === other.epoch && one.shard.name === other.shard.name
+}
+
+/**
+ * Runs `attempt` on the map of now, and again when a fence proves it old: keys that were handed off are followed to
+ * their peer at once, with a newer topology asked for meanwhile; keys that change hands at this moment are waited for,
+ * two seconds in all; anything else asks for a newer topology first.
+ *
+ * @throws ShardFencedError when nobody owned up, and whatever `attempt` throws.
+ */
+export async function whenOwned<T>(
+  { current, refresh, sleep, random }: FencedOptions,
+  attempt: (map: SlotMap) => Promise<T>,
+  call: Call,
+): Promise<T> {
+  let map = await current(call)
+  const owners = new Map<string, Placement>()
+  let newer: Promise<SlotMap> | undefined
+  let follows = 0
+  let waited = 0
+  const settled = async (): Promise<void> => {
+    // A topology that cannot be read keeps nobody from what the fences say.
+    map = (await newer?.catch(() => undefined)) ?? map
+    newer = undefined
+  }
+  const wait = async (ms: number): Promise<void> => {
+    waited += ms
+    const spread = random === undefined ? 1 : 0.5 + random.uint32() / 0x1_0000_0000 / 2
+    await sleep(ms * spread, call)
+  }
+  for (let waits = 0; ;) {
+    try {
+      const result = await attempt(corrected(map, owners))
+      await settled()
+      return result
+    } catch (error) {
+      await settled()
+      if (!isFault(error) || !(error instanceof ShardFencedError)) throw error
+      const isChanging =
+        error.state === 'frozen' || (error.state === 'importing' && owners.has(error.key))
+      if (isChanging) {
+        if (waited >= waitedMsMax) throw error
+        await wait(Math.min(waitMs * 2 ** waits, waitMsMax))
+        waits += 1
+        continue
+      }
+      follows += 1
+      if (follows >= followsMax) throw error
+      const owner = namedOwner(map, error)
+      if (owner !== undefined && !isSame(owners.get(error.key), owner)) {
+        owners.set(error.key, owner)
+        newer = refresh(call)
+        continue
+      }
+      owners.delete(error.key)
+      if (follows > 1) await wait(settleMs)
+      map = await refresh(call)
+    }
+  }
+}
