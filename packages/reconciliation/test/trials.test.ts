@@ -28,7 +28,7 @@ test('reconciliation repairs under one key what died between the effect and the 
 
     expect(new Set(keys).size).toBe(1)
     expect(keys).toHaveLength(2)
-    expect((await bench.only()).state).toBe('repaired')
+    expect((await bench.sole()).state).toBe('repaired')
   })
 })
 
@@ -43,7 +43,7 @@ test('reconciliation brings to a person what is still there after its repair', a
     const swept = await bench.sweep(async () => undefined)
 
     expect(swept.review).toBe(1)
-    expect((await bench.only()).note).toBe('still there after its repair')
+    expect((await bench.sole()).note).toBe('still there after its repair')
   })
 })
 
@@ -96,7 +96,7 @@ test('reconciliation opens nothing again by what was seen before it was closed',
 
     await reconciler.run({ id: `00000${'2'.repeat(15)}`, comparison: slow }, call)
 
-    expect(await bench.only()).toMatchObject({ state: 'resolved', occurrence: 1 })
+    expect(await bench.sole()).toMatchObject({ state: 'resolved', occurrence: 1 })
   })
 })
 
@@ -123,7 +123,7 @@ test('reconciliation keeps every step in a journal that nobody can change', asyn
   await onBench(reconciliation, async (bench) => {
     bench.findings = [wrongAmount]
     await bench.run()
-    const { id } = await bench.only()
+    const { id } = await bench.sole()
     const desk = bench.desk()
     await desk.assign({ id, version: 1, actor: 'ann', note: 'mine', assignee: 'ann' }, call)
     await desk.propose({ id, version: 2, actor: 'ann', note: '', action: 'suspend' }, call)

@@ -62,7 +62,7 @@ export class Bench {
     return read.flatMap((row) => row ?? [])
   }
 
-  async only(): Promise<Discrepancy> {
+  async sole(): Promise<Discrepancy> {
     const rows = await this.rows()
     const [row] = rows
     if (row === undefined || rows.length > 1) throw new Error(`there are ${rows.length} breaks`)
@@ -126,26 +126,26 @@ async function comesBack(api: Api): Promise<void> {
     bench.findings = [wrongAmount]
     await bench.run()
     const desk = bench.desk()
-    const { id, version } = await bench.only()
+    const { id, version } = await bench.sole()
     const deed = { id, note: 'a rounding' }
     await desk.propose({ ...deed, version, actor: 'ann', action: 'dismiss' }, call)
     await desk.decide({ ...deed, version: version + 1, actor: 'bob', approved: true }, call)
     bench.clock.advance(10)
     await bench.run()
-    must((await bench.only()).state === 'dismissed', 'what was dismissed came back')
+    must((await bench.sole()).state === 'dismissed', 'what was dismissed came back')
     bench.findings = [{ ...wrongAmount, detail: { ours: 1, theirs: 900 } }]
     await bench.run()
-    const back = await bench.only()
+    const back = await bench.sole()
     must(back.state === 'review' && back.occurrence === 2, 'another break hid behind a dismissal')
     must(back.checker === undefined, 'a decision outlived what it was about')
     bench.findings = []
     bench.clock.advance(86_400_000)
     await bench.sweep(async () => undefined)
-    must((await bench.only()).state === 'resolved', 'what is gone was not resolved')
+    must((await bench.sole()).state === 'resolved', 'what is gone was not resolved')
     bench.findings = [wrongAmount]
     bench.clock.advance(10)
     await bench.run()
-    must((await bench.only()).occurrence === 3, 'what came back was not opened again')
+    must((await bench.sole()).occurrence === 3, 'what came back was not opened again')
   })
 }
 
@@ -210,7 +210,7 @@ async function needsTwo(api: Api): Promise<void> {
   await onBench(api, async (bench) => {
     bench.findings = [wrongAmount]
     await bench.run()
-    const { id } = await bench.only()
+    const { id } = await bench.sole()
     const desk = bench.desk()
     await desk.propose({ id, version: 1, actor: 'ann', note: '', action: 'adjust' }, call)
     const refused = await desk

@@ -31,7 +31,7 @@ type Entry = {
 }
 
 /** How many operations are tried before the search is given up: seconds, where usual histories take microseconds. */
-const triesMax = 2_000_000
+const triesMax = 500_000
 
 /**
  * Whether there is one order of the operations that agrees with real time and in which each answers as the model does.

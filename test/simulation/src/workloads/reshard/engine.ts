@@ -3,4 +3,4 @@ export {
   allSafeguards,
   createUnsafeMover,
   type Safeguards,
-} from '../../../../../packages/resharding/src/unsafe.ts'
+} from '@stoa/resharding/safeguards'
