@@ -23,6 +23,7 @@ import {
 
 import { demoLogin, demoToken, hasDemoData, loadDemoData } from './demo-data.ts'
 import { deploy, type Deployment } from './deployment.ts'
+import { localCaches } from './local-caches.ts'
 import { localProvider, provision } from './provision.ts'
 import { reloadOnChange } from './watch.ts'
 
@@ -156,6 +157,7 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
     onProgress: progress('Databases'),
   })
   if (applied > 0) console.log(`Migrations applied: ${applied}`)
+  const redisUrl = `http://127.0.0.1:${servers.ports.redis}`
   const deployment = await deploy({
     shape: settings.shape,
     port: settings.port,
@@ -163,8 +165,9 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
       PUBLIC_URL: `http://127.0.0.1:${settings.port}`,
       META_URL: metaUrl,
       LIBSQL_TOKEN: devTokens.libsql,
-      REDIS_URL: `http://127.0.0.1:${servers.ports.redis}`,
+      REDIS_URL: redisUrl,
       REDIS_TOKEN: devTokens.redis,
+      CACHE_DATABASES: await localCaches(redisUrl, devTokens.redis),
       QSTASH_URL: `http://127.0.0.1:${servers.ports.qstash}`,
       QSTASH_TOKEN: devTokens.qstash,
       QSTASH_CURRENT_SIGNING_KEY: devTokens.qstashCurrentKey,

@@ -8,6 +8,18 @@ export class InvalidEnvError extends Error {
 const secret = z.string().min(16, 'must have at least 16 characters')
 const url = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/$/, ''))
 
+/** Addresses, each followed by its token, with white space between them all. */
+const databases = z
+  .string()
+  .transform((text) => {
+    const words = text.trim().split(/\s+/)
+    return Array.from({ length: Math.ceil(words.length / 2) }, (_, index) => ({
+      url: words[index * 2],
+      token: words[index * 2 + 1],
+    }))
+  })
+  .pipe(z.array(z.object({ url, token: z.string() })))
+
 /** What every service needs of its deployment. Locally `npm start` sets these; `.dev.vars` and `wrangler secret` elsewhere. */
 export const platformEnv = z.object({
   /** The address of the gateway as the queue sees it: signatures of deliveries are checked against it. */
@@ -17,6 +29,8 @@ export const platformEnv = z.object({
   LIBSQL_TOKEN: z.string().min(1),
   REDIS_URL: url,
   REDIS_TOKEN: z.string().min(1),
+  /** The databases that caches are spread over, as `url token url token`. Default: the one of `REDIS_URL`. */
+  CACHE_DATABASES: databases.optional(),
   QSTASH_URL: url,
   QSTASH_TOKEN: z.string().min(1),
   QSTASH_CURRENT_SIGNING_KEY: z.string().min(1),

@@ -21,7 +21,19 @@ test('an environment that is whole is read, its URLs without a slash at the end'
   expect(readEnv(platformEnv, good)).toEqual({ ...good, PUBLIC_URL: 'https://stoa.example' })
 })
 
+test('databases of caches are addresses, each with its token', () => {
+  const CACHE_DATABASES = ' https://a.example/  one\nhttps://b.example two '
+  expect(readEnv(platformEnv, { ...good, CACHE_DATABASES }).CACHE_DATABASES).toEqual([
+    { url: 'https://a.example', token: 'one' },
+    { url: 'https://b.example', token: 'two' },
+  ])
+})
+
 test.each([
+  ['CACHE_DATABASES', ''],
+  ['CACHE_DATABASES', 'https://a.example'],
+  ['CACHE_DATABASES', 'https://a.example hunter2 https://b.example'],
+  ['CACHE_DATABASES', 'hunter2 https://a.example'],
   ['PUBLIC_URL', 'ftp://x'],
   ['PUBLIC_URL', undefined],
   ['META_URL', 'file:///x'],

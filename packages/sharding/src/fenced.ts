@@ -5,6 +5,7 @@ import {
   type Random,
   type RouteKey,
   ShardFencedError,
+  slotOfKey,
 } from '@stoa/kernel'
 
 import type { Placement, SlotMap } from './topology.ts'
@@ -27,18 +28,24 @@ export type FencedOptions = {
   readonly random?: Random
 }
 
-/** `map`, but for the keys whose owner a fence has named. */
-function corrected(map: SlotMap, owners: ReadonlyMap<string, Placement>): SlotMap {
+/** What fences have said in one operation. */
+type Words = {
+  /** By key: who owns it. */
+  readonly owners: Map<string, Placement>
+  /** By slot, and the shard that a part of it has left: where that part went. The rest may be there too; a fence tells. */
+  readonly departed: Map<string, Placement>
+}
+
+function corrected(map: SlotMap, { owners, departed }: Words): SlotMap {
   if (owners.size === 0) return map
-  const place = (key: RouteKey) => owners.get(keyText(key)) ?? map.place(key)
-  return {
-    ...map,
-    place,
-    pieces: (from, to) =>
-      map
-        .pieces(from, to)
-        .map((piece) => ({ ...piece, place: owners.get(piece.from) ?? piece.place })),
+  const place = (key: RouteKey): Placement => {
+    const known = owners.get(keyText(key))
+    if (known !== undefined) return known
+    const placed = map.place(key)
+    const went = departed.get(`${slotOfKey(key)} ${placed.shard.name}`)
+    return went === undefined ? placed : { ...went, key }
   }
+  return { ...map, place }
 }
 
 /** The owner that a fence names: the peer it was handed to, or the shard itself at an epoch that the map did not know. */
@@ -68,7 +75,8 @@ export async function whenOwned<T>(
   call: Call,
 ): Promise<T> {
   let map = await current(call)
-  const owners = new Map<string, Placement>()
+  const words: Words = { owners: new Map(), departed: new Map() }
+  const { owners, departed } = words
   let newer: Promise<SlotMap> | undefined
   let follows = 0
   let waited = 0
@@ -84,7 +92,7 @@ export async function whenOwned<T>(
   }
   for (let waits = 0; ;) {
     try {
-      const result = await attempt(corrected(map, owners))
+      const result = await attempt(corrected(map, words))
       await settled()
       return result
     } catch (error) {
@@ -103,10 +111,12 @@ export async function whenOwned<T>(
       const owner = namedOwner(map, error)
       if (owner !== undefined && !isSame(owners.get(error.key), owner)) {
         owners.set(error.key, owner)
+        departed.set(`${error.slot} ${error.shard}`, owner)
         newer = refresh(call)
         continue
       }
-      owners.delete(error.key)
+      owners.clear()
+      departed.clear()
       if (follows > 1) await wait(settleMs)
       map = await refresh(call)
     }

@@ -44,7 +44,7 @@ LEFT JOIN (SELECT 1 AS hit, t.* FROM (${statement.sql}) t) q ON o.state IN ${rea
 
 const readable: ReadonlySet<SqlValue> = new Set(['serving', 'migrating', 'frozen'])
 
-export function unwrap(rows: Rows, query: Query, shard: string): Rows {
+export function unwrap(rows: Rows, query: RangeQuery, shard: string): Rows {
   const [first] = rows.rows
   const [state, epoch, peer] = first ?? []
   if (!readable.has(state ?? null)) {
@@ -53,7 +53,8 @@ export function unwrap(rows: Rows, query: Query, shard: string): Rows {
       slot: slotOfKey(query.key),
       epoch: Number(epoch ?? 0),
       state: state === 'importing' || state === 'handed_off' ? state : 'unknown',
-      peer: typeof peer === 'string' ? peer : undefined,
+      // Of a range it may be a part that is elsewhere, and not where it begins: only a newer map tells.
+      peer: typeof peer === 'string' && query.to === undefined ? peer : undefined,
     })
   }
   return {

@@ -175,6 +175,7 @@ class Routed implements Router {
   ): Promise<readonly Rows[]> {
     const distinct = [...new Set(keys)]
     if (this.#options.audit === true) auditStatements(distinct, statements)
+    const visited = new Set<string>()
     return this.#fenced(call, async (map) => {
       const placements = distinct.map((key) => map.place(key))
       const [first, ...others] = placements
@@ -183,8 +184,9 @@ class Routed implements Router {
       if (stray !== undefined) throw new SplitWriteError(first.key, stray.key)
       const riders = this.#options.riders?.(first.shard.name) ?? []
       const batch = [guard(placements, first.shard), ...statements, ...riders]
-      const { version } = map
-      const rows = await this.#lane.write(first.shard, { statements: batch, version }, call)
+      visited.add(first.shard.name)
+      const write = { statements: batch, version: map.version, visited }
+      const rows = await this.#lane.write(first.shard, write, call)
       return rows.slice(1, 1 + statements.length)
     })
   }

@@ -68,7 +68,7 @@ async function runBatch(client: Client, statements: readonly Statement[], mode: 
 }
 
 /** A database with the shared tables, incarnation `inc-<name>`. It owns no slot yet. */
-async function openDatabase(name: string): Promise<Database> {
+export async function openDatabase(name: string): Promise<Database> {
   const client = createClient({ url: 'file::memory:' })
   const next: Spoilt[] = []
   for (const sql of ddl.split('--> statement-breakpoint')) await client.execute(sql)

@@ -457,3 +457,35 @@ test('waves hold at most five at a time, and try no later wave after a failure',
 
   expect([most, begun]).toEqual([5, 11])
 })
+
+describe('keys of one slot that were handed off together', () => {
+  const inboxRow = (key: string): Statement => ({
+    sql: "INSERT INTO inbox (slot, consumer, event_id, at) VALUES (?, 'c', ?, 1)",
+    args: [key, '0'.repeat(20)],
+  })
+
+  test('are followed in one batch, though the topology does not tell', async () => {
+    await fleet.router.write(low, [insert(low, 'before')], call)
+    await handOff(false)
+    const keys = [`${slotText(low)}AB`, `${slotText(low)}CD`]
+
+    await fleet.router.writeAll(keys, keys.map(inboxRow), call)
+
+    expect(await fleet.b.run('SELECT count(*) FROM inbox')).toEqual([[2]])
+    expect(await fleet.a.run('SELECT count(*) FROM inbox')).toEqual([[0]])
+  })
+
+  test('are refused in one batch when one of them stayed', async () => {
+    await fleet.router.write(low, [insert(low, 'before')], call)
+    const [gone, stayed] = [`${slotText(low)}AB`, `${slotText(low)}CD`]
+    const piece = 'INSERT INTO _slot_owner (lo, hi, epoch, state, peer) VALUES (?, ?, 9, ?, ?)'
+    await fleet.a.run(piece, gone, `${gone}Z`, 'handed_off', 'b')
+    await fleet.b.run(piece, gone, `${gone}Z`, 'serving', null)
+
+    const writing = fleet.router.writeAll([gone, stayed], [inboxRow(gone), inboxRow(stayed)], call)
+
+    await expect(writing).rejects.toMatchObject({ retryable: true })
+    expect(await fleet.b.run('SELECT count(*) FROM inbox')).toEqual([[0]])
+    expect(await fleet.a.run('SELECT count(*) FROM inbox')).toEqual([[0]])
+  })
+})

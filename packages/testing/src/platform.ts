@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-import { localProvider, provision } from '@stoa/cli'
+import { localCaches, localProvider, provision } from '@stoa/cli'
 import {
   clientEnv,
   devTokens,
@@ -98,7 +98,9 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   try {
     const provider = localProvider(`http://127.0.0.1:${ports.libsql}`, devTokens.libsql)
     const { metaUrl } = await provision({ provider, shardsPerKeyspace })
-    return { local: { ports }, kill, env: workerEnv(ports, { metaUrl, publicUrl }), close }
+    const env = workerEnv(ports, { metaUrl, publicUrl })
+    const caches = await localCaches(`http://127.0.0.1:${ports.redis}`, devTokens.redis)
+    return { local: { ports }, kill, env: { ...env, CACHE_DATABASES: caches }, close }
   } catch (error) {
     await close()
     throw error

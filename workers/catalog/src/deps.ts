@@ -1,6 +1,7 @@
 import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
+import { openServiceCache } from '@stoa/http/cache'
 import { createLookup } from '@stoa/sharding'
 
 import type { CategoryStore, ImportStore, Neighbours, ProductStore } from './domain/ports.ts'
@@ -20,12 +21,13 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock' | 'inbox'> & {
 export function buildDeps(config: Config, links: Links): Deps {
   const { defer } = links
   const access = openServiceKeyspace('catalog', config, { defer, report })
+  const cache = openServiceCache({ service: 'catalog' }, config, { defer, report })
   const store = { access, lookup: createLookup(access.router, access.clock), defer }
   return {
     ids: access.ids,
     clock: access.clock,
     inbox: access.inbox,
-    products: productStore(store),
+    products: productStore({ ...store, cache }),
     categories: categoryStore(access),
     imports: importStore(store),
     neighbours: neighboursOf(links),

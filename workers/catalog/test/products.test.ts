@@ -4,12 +4,16 @@ import { describe, expect, test } from 'vitest'
 import {
   countOver,
   create,
+  deliver,
   draftOf,
   get,
   ids,
+  importLines,
   importToken,
   newCategory,
+  outcomesOf,
   post,
+  productCreated,
   seller,
   spansOf,
   spoil,
@@ -211,12 +215,35 @@ describe('GET /v1/products/{product}', () => {
     expect(await page(unused('stats-empty'))).toEqual({ available: 5, sold: 0 })
   })
 
-  test('costs one round trip of its own', async () => {
-    const requestId = crypto.randomUUID()
+  test('costs one round trip of its own, and none again or for what has just been made', async () => {
+    const line = { ...draftOf(await newCategory()), stock: 1 }
+    const [{ id } = { id: '' }] = outcomesOf(await importLines('products', [line]))
+    const [cold, warm, made] = [unused('cold'), unused('warm'), unused('made')]
 
-    await page(requestId)
+    await get(`/v1/products/${String(id)}`, cold)
+    await get(`/v1/products/${String(id)}`, warm)
+    await page(made)
 
-    expect(await spansOf(requestId)).toHaveLength(1)
+    expect(await spansOf(cold)).toHaveLength(1)
+    expect(await spansOf(warm)).toHaveLength(0)
+    expect(await spansOf(made)).toHaveLength(0)
+  })
+
+  test('finds a product that was asked for before it was there, once its event has come', async () => {
+    const event = productCreated(await newCategory())
+    const { product, title, category } = event.data
+    const statusNow = async () =>
+      (await get(`/v1/products/${typedId('prd', product)}`)).response.status
+
+    expect(await statusNow()).toBe(404)
+    // Written by a request that died before it could tell the cache.
+    const insert = `INSERT INTO product (id, sku, title, description, category, price_minor, currency, version, created_at)
+VALUES (?, '${unused('sku')}', '${title}', '', '${category}', 100, 'EUR', 1, 0) RETURNING 1`
+    expect(await countOver(insert, product)).toBe(1)
+    expect(await statusNow()).toBe(404)
+    expect(await deliver([event])).toBe(200)
+
+    expect(await statusNow()).toBe(200)
   })
 
   test('answers 404 for a product that is none, and 400 for an id that is none', async () => {

@@ -2,6 +2,7 @@ import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspac
 import { qstashVerifier } from '@stoa/adapters/qstash'
 import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
+import { openServiceCache } from '@stoa/http/cache'
 import type { QueueVerifier } from '@stoa/kernel'
 
 import type {
@@ -29,11 +30,12 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
 
 export function buildDeps(config: Config, { defer }: Links): Deps {
   const access = openServiceKeyspace('social', config, { defer, report })
+  const cache = openServiceCache({ service: 'social' }, config, { defer, report })
   return {
     ids: access.ids,
     clock: access.clock,
     profiles: profileStore(access),
-    posts: postStore(access),
+    posts: postStore(access, { cache, defer }),
     replies: replyStore(access),
     graph: graphStore(access),
     timelines: timelineStore(access),

@@ -1,6 +1,7 @@
 import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
+import { openServiceCache } from '@stoa/http/cache'
 import { createLookup } from '@stoa/sharding'
 
 import type {
@@ -28,11 +29,12 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
 
 export function buildDeps(config: Config, { defer }: Links): Deps {
   const access = openServiceKeyspace('users', config, { defer, report })
+  const cache = openServiceCache({ service: 'users' }, config, { defer, report })
   const store = { access, lookup: createLookup(access.router, access.clock), defer }
   return {
     ids: access.ids,
     clock: access.clock,
-    members: memberStore(store),
+    members: memberStore({ ...store, cache }),
     imports: importStore(store),
     sessions: sessionStore(access),
     resets: resetStore(access),

@@ -68,9 +68,13 @@ export function sessionLane(
     },
     write: async (info, write, call) => {
       const set = pool.setOf(info)
-      const { version, statements } = write
+      const { version, statements, visited } = write
       const note = (seq: number): void => {
-        token = marked(token, { shard: info.name, version, seq, at: clock.now() })
+        const at = clock.now()
+        token = marked(token, { shard: info.name, version, seq, at })
+        // A map of this version names one of those that handed the keys on: its replicas may not know of that.
+        for (const shard of visited)
+          if (shard !== info.name) token = marked(token, { shard, version, seq: Infinity, at })
       }
       try {
         if (set === undefined) {

@@ -19,7 +19,13 @@ export type ProductStore = {
     },
     call: Call,
   ): Promise<Answered<Product>>
+  /** Through the cache. */
   get(id: string, call: Call): Promise<Product | undefined>
+  /** Lets the cache forget what is older than these events: no product, or one of an earlier version. */
+  heard(
+    news: readonly { readonly id: string; readonly version: number }[],
+    call: Call,
+  ): Promise<void>
   /** Those of `ids` that are there. */
   offers(ids: readonly string[], call: Call): Promise<readonly Offer[]>
   findBySku(sku: string, call: Call): Promise<Product | undefined>

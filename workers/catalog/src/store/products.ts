@@ -1,6 +1,8 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
+import type { Cache, Loaded } from '@stoa/caching'
 import { product as products } from '@stoa/data/catalog'
+import { announce } from '@stoa/http/cache'
 import { type Call, prefixOf, SqlConstraintError } from '@stoa/kernel'
 import { type Claim, claimAll, type LookupIndex } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
@@ -30,7 +32,11 @@ const columns = {
   description: products.description,
   category: products.category,
   createdAt: products.createdAt,
+  version: products.version,
 }
+
+/** Of a product that has just been written. */
+const firstVersion = 1
 
 function selectOffer(id: string) {
   return db.select(offerColumns).from(products).where(eq(products.id, id)).limit(1)
@@ -42,7 +48,7 @@ export function claimOf({ id, sku }: Pick<Product, 'id' | 'sku'>): Claim {
 
 /** One statement, whatever their number. */
 export function insertProducts(list: readonly Product[]) {
-  return db.insert(products).values(list.map((each) => ({ ...each, version: 1 })))
+  return db.insert(products).values(list.map((each) => ({ ...each, version: firstVersion })))
 }
 
 /** Says that the claims have their products. Readers verify a claim, so this may come late, or never. */
@@ -50,19 +56,33 @@ export function confirm({ lookup, defer }: Store, claims: readonly Claim[], call
   if (claims.length > 0) defer(lookup.confirm(claims, call).catch(() => undefined))
 }
 
-async function getProduct(
+async function readProduct(
   { access }: Pick<Store, 'access'>,
   id: string,
   call: Call,
-): Promise<Product | undefined> {
+): Promise<Loaded<Product>> {
   const query = db.select(columns).from(products).where(eq(products.id, id)).limit(1)
   const rows = await access.router.read(id, statement(query), call)
   const [row] = await rowsOf(query, rows)
-  return row
+  if (row === undefined) return { value: undefined }
+  const { version, ...value } = row
+  return { value, version }
 }
 
-export function productStore(store: Store): ProductStore {
-  const { access, lookup } = store
+/** The product as its row says, whatever is cached. */
+async function getProduct(
+  store: Pick<Store, 'access'>,
+  id: string,
+  call: Call,
+): Promise<Product | undefined> {
+  return (await readProduct(store, id, call)).value
+}
+
+const spaceName = 'product'
+
+export function productStore(store: Store & { readonly cache: Cache }): ProductStore {
+  const { access, lookup, cache } = store
+  const space = cache.space<Product>(spaceName, { ttlMs: 600_000, graceMs: 3_600_000 })
   return {
     claim: async (product, call) => {
       const claimed = await claimAll(
@@ -86,6 +106,8 @@ export function productStore(store: Store): ProductStore {
       try {
         const answered = await access.once.run(once, { key, work, reply: product }, call)
         confirm(store, [claimOf(answered.reply)], call)
+        const { reply } = answered
+        store.defer(announce(space, { key: reply.id, value: reply, version: firstVersion }, call))
         return answered
       } catch (error) {
         // The id of another request's product, whose place happens to be ours, was taken for our own earlier try.
@@ -95,7 +117,15 @@ export function productStore(store: Store): ProductStore {
         throw error
       }
     },
-    get: (id, call) => getProduct(store, id, call),
+    get: async (id, call) => {
+      const found = await space.getOrLoad(id, (_, each) => readProduct(store, id, each), call)
+      return found.value
+    },
+    heard: (news, call) =>
+      cache.invalidate(
+        news.map(({ id, version }) => ({ space: spaceName, key: id, version })),
+        call,
+      ),
     offers: async (ids, call) =>
       (await readAll(access, { ids: [...new Set(ids)], select: selectOffer }, call)) ?? [],
     findBySku: async (sku, call) => {

@@ -14,7 +14,13 @@ export type PostStore = {
     entry: { readonly once: Once; readonly post: Post; readonly events: readonly StoaEvent[] },
     call: Call,
   ): Promise<Answered<Post>>
+  /** Through the cache. */
   get(id: string, call: Call): Promise<Post | undefined>
+  /** Lets the cache forget what is older than these events: no post, or one of an earlier version. */
+  heard(
+    news: readonly { readonly id: string; readonly version: number }[],
+    call: Call,
+  ): Promise<void>
   /** A member's posts, newest first; nothing when there is no such member. */
   listOf(author: string, page: Page, call: Call): Promise<readonly Post[] | undefined>
 }

@@ -1,3 +1,4 @@
+import { report } from '@stoa/http'
 import type { Call } from '@stoa/kernel'
 import { isOf, type StoaEvent } from '@stoa/messaging'
 
@@ -22,5 +23,12 @@ export async function hearPosts(
   events: readonly StoaEvent[],
   call: Call,
 ): Promise<void> {
-  await fanOut(deps, events.flatMap(jobOf), call)
+  const news = events.flatMap((event) =>
+    isOf(event, 'post.created') ? [{ id: event.data.post, version: event.seq }] : [],
+  )
+  // A delivery is not refused for the cache: "there is none" is gone by itself before it would come again.
+  const forgotten = deps.posts
+    .heard(news, call)
+    .catch((error: unknown) => report(error, call.requestId))
+  await Promise.all([fanOut(deps, events.flatMap(jobOf), call), forgotten])
 }

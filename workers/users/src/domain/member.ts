@@ -8,6 +8,9 @@ export type Member = {
   readonly createdAt: number
 }
 
+/** What anybody may read of a member. */
+export type Profile = Omit<Member, 'email'>
+
 export class MemberNotFoundError extends Fault {
   override readonly name = 'MemberNotFoundError'
   override readonly code = 'member_not_found'

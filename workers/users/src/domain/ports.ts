@@ -1,7 +1,7 @@
 import type { Call } from '@stoa/kernel'
 import type { Answered, Once, StoaEvent } from '@stoa/messaging'
 
-import type { Member } from './member.ts'
+import type { Member, Profile } from './member.ts'
 import type { Session } from './session.ts'
 
 /** What a log-in needs to know of a member. */
@@ -22,7 +22,8 @@ export type MemberStore = {
     },
     call: Call,
   ): Promise<Answered<Member>>
-  get(id: string, call: Call): Promise<Member | undefined>
+  /** Through the cache. */
+  get(id: string, call: Call): Promise<Profile | undefined>
   /** By handle or, with an `@`, by e-mail. */
   findAccount(login: string, call: Call): Promise<Account | undefined>
 }

@@ -4,10 +4,10 @@ import { parseTypedId, typedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
 import { importMembers } from '../domain/import-members.ts'
-import { type Member, MemberNotFoundError } from '../domain/member.ts'
+import { MemberNotFoundError, type Profile } from '../domain/member.ts'
 import { register } from '../domain/register.ts'
 
-function present({ id, handle, name, createdAt }: Member) {
+function present({ id, handle, name, createdAt }: Profile) {
   return { id: typedId('usr', id), handle, name, createdAt: new Date(createdAt).toISOString() }
 }
 

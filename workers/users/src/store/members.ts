@@ -1,11 +1,12 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
+import type { Cache, Loaded } from '@stoa/caching'
 import { credential, member as members } from '@stoa/data/users'
 import { type Call, prefixOf, SqlConstraintError } from '@stoa/kernel'
 import { type Claim, claimAll, inWaves, type LookupIndex } from '@stoa/sharding'
 import { eq } from 'drizzle-orm'
 
-import { HandleTakenError, type Member } from '../domain/member.ts'
+import { HandleTakenError, type Member, type Profile } from '../domain/member.ts'
 import type { Account, Claimed, ImportStore, MemberStore } from '../domain/ports.ts'
 import { db } from './builder.ts'
 
@@ -52,6 +53,29 @@ async function getMember(
   return row
 }
 
+/** No e-mail address lies in a cache. */
+async function readProfile(
+  access: KeyspaceAccess,
+  id: string,
+  call: Call,
+): Promise<Loaded<Profile>> {
+  const query = db
+    .select({
+      id: members.id,
+      handle: members.handle,
+      name: members.name,
+      createdAt: members.createdAt,
+      version: members.version,
+    })
+    .from(members)
+    .where(eq(members.id, id))
+    .limit(1)
+  const [row] = await rowsOf(query, await access.router.read(id, statement(query), call))
+  if (row === undefined) return { value: undefined }
+  const { version, ...value } = row
+  return { value, version }
+}
+
 function insertMember(member: Member) {
   return db.insert(members).values({ ...member, version: 1 })
 }
@@ -79,8 +103,13 @@ type Store = {
   readonly defer: (work: Promise<unknown>) => void
 }
 
-export function memberStore(store: Store): MemberStore {
-  const { access, lookup, defer } = store
+/** Events of members come to others only, so "there is none" must be soon forgotten by itself. */
+const unknownMs = 1_000
+
+export function memberStore(store: Store & { readonly cache: Cache }): MemberStore {
+  const { access, lookup, defer, cache } = store
+  const policy = { ttlMs: 600_000, graceMs: 3_600_000, negativeTtlMs: unknownMs }
+  const profiles = cache.space<Profile>('member', policy)
   return {
     claim: (member, call) => claim(store, member, call),
     register: async ({ once, member, passwordHash, events }, call) => {
@@ -107,7 +136,10 @@ export function memberStore(store: Store): MemberStore {
         throw error
       }
     },
-    get: (id, call) => getMember(access, id, call),
+    get: async (id, call) => {
+      const found = await profiles.getOrLoad(id, (_, each) => readProfile(access, id, each), call)
+      return found.value
+    },
     findAccount: async (login, call) => {
       const kind = login.includes('@') ? 'email' : 'handle'
       const text = login.toLowerCase()

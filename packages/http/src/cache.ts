@@ -1,7 +1,6 @@
+import { upstashRedis } from '@stoa/adapters/upstash-redis'
 import { type Cache, createCache, type Space } from '@stoa/caching'
 import { type Call, rootCall, secureRandom, systemClock } from '@stoa/kernel'
-
-import { upstashRedis } from './upstash-redis.ts'
 
 /** The variables of a deployment that a cache needs; `PlatformEnv` of `@stoa/http` has them. */
 export type CacheVariables = {
