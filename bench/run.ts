@@ -3,16 +3,21 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 
 import { benchCaching } from './src/caching.ts'
+import { benchCounting } from './src/counting.ts'
 import { benchLocal } from './src/local.ts'
 import { benchReconciliation } from './src/reconciliation.ts'
+import { benchImport } from './src/resharding-import.ts'
+import { benchResharding } from './src/resharding.ts'
 import { type Row, tableOf } from './src/row.ts'
 import { benchSharding } from './src/sharding.ts'
 import { benchTransactions } from './src/transactions.ts'
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   caching: benchCaching,
+  counting: benchCounting,
   local: benchLocal,
   reconciliation: benchReconciliation,
+  resharding: async () => [...(await benchResharding()), ...(await benchImport())],
   sharding: benchSharding,
   transactions: benchTransactions,
 }

@@ -48,12 +48,6 @@ async function read(path: string) {
   return { status: response.status, sql: await tripsTo('libsql'), redis: await tripsTo('redis') }
 }
 
-/** A read that nobody measures. */
-async function touch(path: string): Promise<void> {
-  const response = await fetch(`${system.url}${path}`)
-  await response.body?.cancel()
-}
-
 /** The entries about `id`, with the number of the database each lies in. */
 async function entriesOf(id: string): Promise<readonly { at: number; key: string }[]> {
   const found = await Promise.all(
@@ -85,25 +79,6 @@ test('what has just been written is read at once, by nobody from a database', as
 
   expect(await read(`/v1/posts/${mine}`)).toMatchObject({ status: 200, sql: 0 })
 })
-
-test('a key that all ask for comes to lie in several databases', async () => {
-  const path = `/v1/posts/${post}`
-
-  await vi.waitFor(
-    async () => {
-      await Promise.all(Array.from({ length: 120 }, () => touch(path)))
-      await outliveIsolates()
-      const databases = new Set((await entriesOf(post)).map(({ at }) => at))
-      expect(databases.size).toBeGreaterThanOrEqual(3)
-    },
-    { timeout: 90_000, interval: 1 },
-  )
-  // Every copy answers as the post does.
-  for (let tries = 0; tries < 4; tries += 1) {
-    await outliveIsolates()
-    expect(await read(path)).toMatchObject({ status: 200, sql: 0 })
-  }
-}, 120_000)
 
 test.each(['partition', 'delay'])(
   'with Redis in a %s nothing fails, and things are cached again when it is over',

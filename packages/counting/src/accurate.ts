@@ -63,7 +63,7 @@ export async function incrementInShard(
     try {
       const slot = firstSlot(bucketOf(slotOfId(id)))
       const applied = batch.read(await deps.router.writeAll([slot], batch.statements, call))
-      const values = applied.sums.get(kind.name)?.get(id)
+      const values = applied.sums.get(kind.name)?.get(id)?.split(',').map(Number)
       const [seq] = applied.seqs.values()
       const isWhole = !applied.thawed.get(kind.name)?.includes(id)
       if (values !== undefined && isWhole) return { values, seq: seq ?? 0, at: deps.clock.now() }

@@ -4,7 +4,6 @@ import { effectsOf, type Part } from './effects.ts'
 import type { Kinds } from './kind.ts'
 import { type Applied, applyBatch, bucketOfId, selectApplied } from './statements.ts'
 import { type CountRouter, firstSlot } from './store.ts'
-import { bucketKey } from './subject.ts'
 
 /** How long it is known which flushes were applied. */
 export const appliedKeptMs = 48 * 3_600_000
@@ -27,6 +26,8 @@ export type Outcome = {
   readonly applied: Applied
   /** Parts that had been applied before. */
   readonly known: readonly Part[]
+  /** A moment before the batch: what it left may be older than now by any stall, and is never newer. */
+  readonly at: number
   /** The sequence number at which the object's sum was read. */
   readonly seqOf: (id: string) => number | undefined
 }
@@ -78,14 +79,16 @@ export async function applyParts(
       kinds: deps.kinds.all,
       pruneBefore: deps.clock.now() - appliedKeptMs,
     })
+    const at = deps.clock.now()
     const slots = [...new Set(rest.map(({ bucket }) => firstSlot(bucket)))]
     try {
       const applied = batch.read(await deps.router.writeAll(slots, batch.statements, call))
       const done = new Set(rest)
       return {
         applied,
+        at,
         known: parts.filter((part) => !done.has(part)),
-        seqOf: (id) => applied.seqs.get(bucketKey(bucketOfId(id))),
+        seqOf: (id) => applied.seqs.get(bucketOfId(id)),
       }
     } catch (error) {
       const isLost = error instanceof AmbiguousWriteError
@@ -93,5 +96,5 @@ export async function applyParts(
       rest = await withoutKnown(deps.router, rest, call)
     }
   }
-  return { applied: nothing, known: parts, seqOf: () => undefined }
+  return { applied: nothing, at: deps.clock.now(), known: parts, seqOf: () => undefined }
 }

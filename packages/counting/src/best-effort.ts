@@ -1,6 +1,7 @@
 import type { Call, RedisPort } from '@stoa/kernel'
 
 import { DeltaTable } from './delta-table.ts'
+import { BufferFullError } from './faults.ts'
 import type { Kind } from './kind.ts'
 import type { Handle } from './subject.ts'
 
@@ -13,14 +14,18 @@ const keptSeconds = 30 * 86_400
  */
 export class BestEffort {
   readonly #redis: RedisPort
+  readonly #objectsMax: number
   #tables = new Map<string, { readonly kind: Kind; readonly table: DeltaTable }>()
   size = 0
 
-  constructor(redis: RedisPort) {
+  constructor(redis: RedisPort, objectsMax: number) {
     this.#redis = redis
+    this.#objectsMax = objectsMax
   }
 
+  /** @throws BufferFullError, and as {@link DeltaTable.addTo}; nothing was counted then. */
   count(kind: Kind, object: string | Handle, deltas: readonly (readonly [number, number])[]): void {
+    if (this.size >= this.#objectsMax) throw new BufferFullError('best-effort')
     const known = this.#tables.get(kind.name) ?? {
       kind,
       table: new DeltaTable(kind.metrics.map(({ name }) => name)),

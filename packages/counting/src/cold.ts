@@ -188,9 +188,10 @@ export type FreezeOptions = {
 }
 
 /**
- * Packs the rows of one bucket's idle objects into its cold pages: those that are old enough and that the hot view does
- * not know any more. Nothing is lost or counted twice by a crash or by increments in the meantime: rows and page change
- * in one batch, which aborts when the bucket has moved on since it was read.
+ * Packs the rows of one bucket's idle objects into its cold pages: those that are old enough and of which the hot view
+ * has no fresh value, so that nobody counted or read them lately. Nothing is lost or counted twice by a crash or by
+ * increments in the meantime: rows and page change in one batch, which aborts when the bucket has moved on since it was
+ * read.
  *
  * Costs three round trips a page.
  *

@@ -286,7 +286,7 @@ export function createCounting(options: CountingOptions): Counting {
     throw new RangeError('Cannot keep a board of an accurate kind: it cannot commit with the count')
   const hot = createHotView({ redis: options.hot, clock, maxAgeMs: hotMaxAgeMs })
   const recorder = new Recorder(options)
-  const best = new BestEffort(options.hot)
+  const best = new BestEffort(options.hot, recorder.bufferMax)
   const uniques = createUniques(router)
   const reader = {
     router,

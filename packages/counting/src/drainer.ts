@@ -6,7 +6,7 @@ import { thawMarked } from './cold.ts'
 import { type Part, partsOf, seenOf } from './effects.ts'
 import { SplitBucketError } from './faults.ts'
 import { decodeFlush, type Flush, flushTime } from './flush.ts'
-import type { HotView, Totals } from './hot-view.ts'
+import { type HotView, type Published, publishedOf } from './hot-view.ts'
 import type { Kind, Kinds } from './kind.ts'
 import { type Log, logKey } from './logs.ts'
 import { insertDead } from './statements.ts'
@@ -177,18 +177,20 @@ class Round {
   }
 
   /** The totals of what the outcome touched: as the batch left them, or read again where that does not say. */
-  async #totalsOf(kind: Kind, outcome: Outcome): Promise<Totals> {
+  async #totalsOf(kind: Kind, outcome: Outcome): Promise<ReadonlyMap<string, Published>> {
     const marked = outcome.applied.thawed.get(kind.name) ?? []
     if (marked.length > 0) await thawMarked(this.#options, { kind, ids: marked }, this.#call)
     const again = new Set([...marked, ...knownIds(outcome.known, kind.name)])
-    const at = this.#options.clock.now()
-    const sums = [...(outcome.applied.sums.get(kind.name) ?? [])].flatMap(([id, values]) => {
+    const totals = new Map<string, Published>()
+    const { at } = outcome
+    for (const [id, text] of outcome.applied.sums.get(kind.name) ?? []) {
       const seq = outcome.seqOf(id)
-      return again.has(id) || seq === undefined ? [] : [[id, { values, seq, at }] as const]
-    })
-    if (again.size === 0) return new Map(sums)
+      if (seq !== undefined && !again.has(id)) totals.set(id, { text, seq, at })
+    }
+    if (again.size === 0) return totals
     const read = await readTotals(this.#options, { kind, ids: [...again] }, this.#call)
-    return new Map([...read, ...sums])
+    for (const [id, total] of read) totals.set(id, publishedOf(total))
+    return totals
   }
 
   /** What is in the database is safe: whatever fails here is healed by the reads. */

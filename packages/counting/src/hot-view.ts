@@ -15,6 +15,13 @@ export type Total = {
 /** Totals by id. */
 export type Totals = ReadonlyMap<string, Total>
 
+/** A total as it is published: the values as text, `n,n,…`. */
+export type Published = Omit<Total, 'values'> & { readonly text: string }
+
+export function publishedOf({ values, seq, at }: Total): Published {
+  return { text: values.join(), seq, at }
+}
+
 /** Moments count from 2020, in seconds: six digits to base 36 until the year 2088. */
 const epochMs = 1_577_836_800_000
 /** Keys of one EVAL: Lua's stack holds some 8,000 values. */
@@ -46,8 +53,8 @@ function spellTime(ms: number): string {
   return Math.max(0, Math.floor((ms - epochMs) / 1_000)).toString(36)
 }
 
-function spell({ values, seq, at }: Total): string {
-  return `${values.join(',')}:${seq.toString(36)}:${spellTime(at)}`
+function spell({ text, seq, at }: Published): string {
+  return `${text}:${seq.toString(36)}:${spellTime(at)}`
 }
 
 /** A value as it stands in Redis; `undefined` when it is none, or lacks a metric that was added since. */
@@ -76,7 +83,7 @@ export type HotView = {
   /** One round trip, one billed command. Objects that are not there, or too old to be trusted, are left out. */
   get(kind: Kind, ids: readonly string[], call: Call): Promise<Totals>
   /** Three billed commands for each 2,000 objects, one round trip. Safe to repeat, and to lose. */
-  publish(kind: Kind, totals: Totals, call: Call): Promise<void>
+  publish(kind: Kind, totals: ReadonlyMap<string, Published>, call: Call): Promise<void>
 }
 
 export function createHotView(options: {

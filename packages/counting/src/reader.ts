@@ -1,7 +1,7 @@
 import { type Call, type Clock, isFault } from '@stoa/kernel'
 
 import type { BestEffort } from './best-effort.ts'
-import type { HotView, Total, Totals } from './hot-view.ts'
+import { type HotView, publishedOf, type Total, type Totals } from './hot-view.ts'
 import type { Kind } from './kind.ts'
 import { type CountRouter, readTotals } from './store.ts'
 
@@ -60,7 +60,7 @@ async function readEventual(
   if (missing.length === 0) return { hot, read: new Map() }
   const read = await readTotals(deps, { kind, ids: missing }, call)
   const publishing = view
-    .publish(kind, read, call)
+    .publish(kind, new Map([...read].map(([id, total]) => [id, publishedOf(total)])), call)
     .catch((error: unknown) => report(error, call.requestId))
   deps.defer(publishing)
   return { hot, read }

@@ -41,9 +41,9 @@ type Lane = { readonly log: Log; buffer: CountBuffer; readonly frozen: Frozen[] 
  */
 export class Recorder {
   readonly flushAgeMs: number
+  readonly bufferMax: number
   readonly #options: RecorderOptions
   readonly #flushSize: number
-  readonly #bufferMax: number
   readonly #logOf: (bucket: number) => number
   readonly #lanes: readonly Lane[]
   #producer: string | undefined
@@ -53,13 +53,13 @@ export class Recorder {
     this.#options = options
     this.#flushSize = options.flushSize ?? 1_000
     this.flushAgeMs = options.flushAgeMs ?? 5_000
-    this.#bufferMax = options.bufferMax ?? 20_000
+    this.bufferMax = options.bufferMax ?? 20_000
     this.#logOf = logOfBucket(options.logs)
     this.#lanes = options.logs.map((log) => ({ log, buffer: this.#newBuffer(log), frozen: [] }))
   }
 
   #newBuffer(log: Log): CountBuffer {
-    return new CountBuffer(log.name, this.#bufferMax)
+    return new CountBuffer(log.name, this.bufferMax)
   }
 
   /** Runs `add` on the buffer that takes the increments of `slot`. */

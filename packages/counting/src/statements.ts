@@ -68,9 +68,10 @@ function rowsOf(kind: Kind, sums: Sums): RowSet {
     const { slot, hi, lo } = rowKeyOf(id)
     heads.push(`${slot},${hi},${lo},`)
     const page = isFreezable(kind) ? slotText(pageOf(slotOf(id), kind.pagesPerBucket ?? 1)) : ''
-    return [slot, hi, lo, page, ...(sums.get(id) ?? []).map(clamped)]
+    // By hand: 25,000 lists would be garbage at once.
+    return `["${slot}",${hi},${lo},"${page}",${(sums.get(id) ?? []).map(clamped).join()}]`
   })
-  return { json: JSON.stringify(lines), ids, heads }
+  return { json: `[${lines.join()}]`, ids, heads }
 }
 
 /** Marks objects that have no row but may be in a page. Costs one look-up a row while there are no pages. */
@@ -187,10 +188,13 @@ export type ApplyBatch = {
 
 /** What a bucket's counters are now, as one commit left them. */
 export type Applied = {
-  /** By bucket key. */
-  readonly seqs: ReadonlyMap<string, number>
-  /** Kind, then id to sums in the order of the metrics; those of objects that may be in a page too are not totals. */
-  readonly sums: ReadonlyMap<string, ReadonlyMap<string, readonly number[]>>
+  /** By bucket. */
+  readonly seqs: ReadonlyMap<number, number>
+  /**
+   * Kind, then id to sums, `n,n,…` in the order of the metrics; those of objects that may be in a page too are not
+   * totals.
+   */
+  readonly sums: ReadonlyMap<string, ReadonlyMap<string, string>>
   /** Kind, then ids that wait to be thawed: of all buckets that were touched. */
   readonly thawed: ReadonlyMap<string, readonly string[]>
 }
@@ -241,18 +245,19 @@ function isFreezable({ pagesPerBucket }: Kind): boolean {
 }
 
 /** Sums by id. The answer comes in the order of the rows; where it should not, an index finds each line's row. */
-function readLines(rows: Rows | undefined, { ids, heads }: RowSet): Map<string, readonly number[]> {
+function readLines(rows: Rows | undefined, { ids, heads }: RowSet): Map<string, string> {
   let index: Map<string, number> | undefined
-  const sums = new Map<string, readonly number[]>()
+  const sums = new Map<string, string>()
   for (const [at, [value]] of (rows?.rows ?? []).entries()) {
     const line = String(value)
-    const [slot = '', hi = '', lo = '', ...values] = line.split(',')
-    let place: number | undefined = at
-    if (!line.startsWith(heads[at] ?? ' ')) {
-      index ??= new Map(heads.map((head, position) => [head, position]))
-      place = index.get(`${slot},${hi},${lo},`)
+    let head = heads[at] ?? ' '
+    let id = ids[at] ?? ''
+    if (!line.startsWith(head)) {
+      index ??= new Map(heads.map((each, position) => [each, position]))
+      head = /^(?:[^,]*,){3}/.exec(line)?.[0] ?? ''
+      id = ids[index.get(head) ?? -1] ?? ''
     }
-    sums.set(ids[place ?? -1] ?? '', values.map(Number))
+    sums.set(id, line.slice(head.length))
   }
   return sums
 }
@@ -262,8 +267,10 @@ function readApplied(
   counted: readonly Kind[],
   sets: ReadonlyMap<string, RowSet>,
 ): Applied {
-  const seqs = new Map((rows[2]?.rows ?? []).map(([slot, seq]) => [String(slot), Number(seq)]))
-  const sums = new Map<string, ReadonlyMap<string, readonly number[]>>()
+  const seqs = new Map(
+    (rows[2]?.rows ?? []).map(([slot, seq]) => [bucketOfId(String(slot)), Number(seq)]),
+  )
+  const sums = new Map<string, ReadonlyMap<string, string>>()
   const thawed = new Map<string, readonly string[]>()
   let at = 3
   for (const kind of counted) {

@@ -79,13 +79,18 @@ export function asMover(statements: readonly Statement[]): readonly Statement[] 
 }
 
 /** A database with the shared tables, those of `kinds`, and the fence. It owns no slot yet. */
-async function openDatabase(name: string, kinds: readonly Kind[]): Promise<Database> {
+async function openDatabase(
+  name: string,
+  kinds: readonly Kind[],
+  isFenced: boolean,
+): Promise<Database> {
   const client = createClient({ url: 'file::memory:', intMode: 'bigint' })
   await migrate(client, shared)
   await migrate(client, countingMigration(kinds))
   const catalogue = await client.execute(catalogueQuery.sql)
-  for (const sql of installFence('test', fenceSetOf(readCatalogue(catalogue.rows))))
-    await client.execute(sql)
+  const fence = installFence('test', fenceSetOf(readCatalogue(catalogue.rows)))
+  const bare = ["INSERT INTO _shard_meta (id, shard) VALUES (1, 'test')"]
+  for (const sql of isFenced ? fence : bare) await client.execute(sql)
   const engine = sqlShardOf(client, name)
   const next: Spoilt[] = []
   const database: Database = {
@@ -126,9 +131,12 @@ export type Fleet = {
   close(this: void): void
 }
 
-/** Two databases that share all slots evenly, and a router over them. */
-export async function openFleet(kinds: readonly Kind[]): Promise<Fleet> {
-  const [a, b] = [await openDatabase('a', kinds), await openDatabase('b', kinds)]
+/** Two databases that share all slots evenly, and a router over them; without the fence of rows batches are guarded all the same. */
+export async function openFleet(kinds: readonly Kind[], isFenced = true): Promise<Fleet> {
+  const [a, b] = [
+    await openDatabase('a', kinds, isFenced),
+    await openDatabase('b', kinds, isFenced),
+  ]
   const ranges = evenSlots(['a', 'b'])
   for (const database of [a, b]) {
     await serve(

@@ -40,8 +40,11 @@ export type Bench = {
 let producers = 0
 
 /** Two databases, one log, one hot view, and everything of the package over them. */
-export async function openBench(options: Partial<CountingOptions> = {}): Promise<Bench> {
-  const fleet = await openFleet(options.kinds ?? kinds)
+export async function openBench(
+  options: Partial<CountingOptions> = {},
+  isFenced = true,
+): Promise<Bench> {
+  const fleet = await openFleet(options.kinds ?? kinds, isFenced)
   const log = fakeRedis()
   const hot = fakeRedis()
   const clock = manualClock(start)

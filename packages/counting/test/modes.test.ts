@@ -113,6 +113,29 @@ describe('a flush', () => {
     expect(views).toBe(taken)
   })
 
+  test('of five thousand objects goes out in pieces that a log and a database take', async () => {
+    for (let n = 0; n < 5_000; n += 1) bench.counting.increment('post', idIn(n), { views: 1 })
+    bench.counting.see('post', { id, metric: 'viewers', member: 'ada' })
+
+    const { sent } = await bench.counting.flush(call)
+    await bench.counting.drainer.drain(call)
+    const [[views] = []] = await bench.fleet.a.run('SELECT sum(views) FROM count_post')
+
+    expect(sent).toBe(3)
+    expect(views).toBe(5_000)
+    expect((await bench.counting.unique('post', { id, metric: 'viewers' }, call)).count).toBe(1)
+  })
+
+  test('of best-effort counters is bounded too', () => {
+    const counting = bench.isolate({ bufferMax: 2 })
+    counting.increment('pulse', idIn(1), { beats: 1 })
+    counting.increment('pulse', idIn(1), { beats: 1 })
+
+    expect(() => counting.increment('pulse', idIn(1), { beats: 1 })).toThrow(
+      expect.objectContaining({ code: 'buffer_full' }),
+    )
+  })
+
   test('wakes the drainer, at most once in ten seconds', async () => {
     let woken = 0
     const counting = bench.isolate({

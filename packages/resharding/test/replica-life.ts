@@ -50,9 +50,10 @@ export async function live({ seed, without = [], deaths = 15, spoil }: Course): 
     if (!chance(deaths)) return undefined
     return chance(50) ? 'death before' : 'death after'
   }
-  // What others do between two batches of a feed: they write, and another feed takes a turn.
+  // What others do between two batches of a feed: they write, an old batch comes again, another feed takes a turn.
   scene.between = async () => {
     if (chance(30)) await scene.write()
+    if (chance(15)) await scene.echo(random.uint32())
     if (level > 0 || !chance(10)) return
     level += 1
     await feedOnce(4)

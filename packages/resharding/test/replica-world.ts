@@ -38,6 +38,8 @@ export type ReplicaWorld = {
   fault: (batch: FeedBatch, number: number) => Fault | undefined
   between: (batch: FeedBatch) => Promise<void>
   feed(this: void, without?: Without, limits?: Partial<FeedLimits>): ReplicaFeed
+  /** Sends a batch that was written to the replica before once more, late; it may be refused. */
+  echo(this: void, which: number): Promise<void>
   /** Creates a thing, raises one, or deletes one, through the router. */
   write(this: void): Promise<void>
   /** Creates the thing, or raises it. */
@@ -62,6 +64,7 @@ export async function openReplicaWorld(seed = 1): Promise<ReplicaWorld> {
   const random = seededRandom(seed)
   const ids = createIds({ clock, random })
   const known = new Map<string, Acknowledged>()
+  const sent: (readonly Statement[])[] = []
   let number = 0
   const watched = (to: FeedBatch['to'], database: Database): SqlShard => ({
     name: database.name,
@@ -71,6 +74,7 @@ export async function openReplicaWorld(seed = 1): Promise<ReplicaWorld> {
       number += 1
       const fault = self.fault(batch, number)
       if (fault === 'death before' || fault === 'request') throw new Death()
+      if (mode === 'write' && to === 'replica') sent.push(statements)
       const answer = await database.batch(statements, mode, at)
       if (fault === 'death after') throw new Death()
       if (fault === 'reply') throw new AmbiguousWriteError(database.name)
@@ -171,6 +175,10 @@ FROM json_each(?) AS k WHERE ${ownerOf('k.value', 'state')} IN ${readableStates}
         },
         { ...allFeedSafeguards, ...off },
       )
+    },
+    echo: async (which) => {
+      const statements = sent[which % Math.max(1, sent.length)] ?? []
+      await replica.batch(statements, 'write', call).catch(() => undefined)
     },
     write,
     put,

@@ -79,6 +79,7 @@ export async function whenOwned<T>(
   const { owners, departed } = words
   let newer: Promise<SlotMap> | undefined
   let follows = 0
+  let waits = 0
   let waited = 0
   const settled = async (): Promise<void> => {
     // A topology that cannot be read keeps nobody from what the fences say.
@@ -90,7 +91,29 @@ export async function whenOwned<T>(
     const spread = random === undefined ? 1 : 0.5 + random.uint32() / 0x1_0000_0000 / 2
     await sleep(ms * spread, call)
   }
-  for (let waits = 0; ;) {
+  /** Makes the next attempt worth while, or throws the error that ended the last. */
+  const goOn = async (error: ShardFencedError): Promise<void> => {
+    if (error.state === 'frozen' || (error.state === 'importing' && owners.size > 0)) {
+      if (waited >= waitedMsMax) throw error
+      await wait(Math.min(waitMs * 2 ** waits, waitMsMax))
+      waits += 1
+      return
+    }
+    follows += 1
+    if (follows >= followsMax) throw error
+    const owner = namedOwner(map, error)
+    if (owner !== undefined && !isSame(owners.get(error.key), owner)) {
+      owners.set(error.key, owner)
+      departed.set(`${error.slot} ${error.shard}`, owner)
+      newer = refresh(call)
+      return
+    }
+    owners.clear()
+    departed.clear()
+    if (follows > 1) await wait(settleMs)
+    map = await refresh(call)
+  }
+  for (;;) {
     try {
       const result = await attempt(corrected(map, words))
       await settled()
@@ -98,27 +121,7 @@ export async function whenOwned<T>(
     } catch (error) {
       await settled()
       if (!isFault(error) || !(error instanceof ShardFencedError)) throw error
-      const isChanging =
-        error.state === 'frozen' || (error.state === 'importing' && owners.has(error.key))
-      if (isChanging) {
-        if (waited >= waitedMsMax) throw error
-        await wait(Math.min(waitMs * 2 ** waits, waitMsMax))
-        waits += 1
-        continue
-      }
-      follows += 1
-      if (follows >= followsMax) throw error
-      const owner = namedOwner(map, error)
-      if (owner !== undefined && !isSame(owners.get(error.key), owner)) {
-        owners.set(error.key, owner)
-        departed.set(`${error.slot} ${error.shard}`, owner)
-        newer = refresh(call)
-        continue
-      }
-      owners.clear()
-      departed.clear()
-      if (follows > 1) await wait(settleMs)
-      map = await refresh(call)
+      await goOn(error)
     }
   }
 }

@@ -15,7 +15,7 @@ import { reshard } from '../src/workloads/reshard.ts'
 /** Lives in a run of the tests. `npm run sim -- reshard --seeds 10000` lives more. */
 const lives = Number(process.env['SIM_SEEDS'] ?? 300)
 /** Lives after which a mutant that nobody noticed counts as a hole in the checks. */
-const mutantLives = 1_500
+const mutantLives = 3_000
 const threads = Math.min(4, availableParallelism())
 
 async function live(seeds: Seeds): Promise<Tally> {

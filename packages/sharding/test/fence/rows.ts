@@ -34,7 +34,7 @@ function textFor(ddl: string, { name }: ColumnInfo): string | undefined {
 }
 
 function id(prefix: string, index: number, column: number): string {
-  return `${prefix}${String(index).padStart(10, '0')}${String(column).padStart(5, '0')}`
+  return `${prefix}G${String(index).padStart(9, '0')}${String(column).padStart(5, '0')}`
 }
 
 /** @throws when a table has no shape. */

@@ -78,7 +78,10 @@ class Sqlite {
   }
 
   #run({ sql: sql0, args }: Statement): Rows {
-    const sql = sql0.replace('SELECT coalesce(max(seq), 0) FROM _cdc', "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_cdc'), 0)") // TEMPFIX
+    const sql = sql0.replace(
+      'SELECT coalesce(max(seq), 0) FROM _cdc',
+      "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_cdc'), 0)",
+    ) // TEMPFIX
     const { statement, columns } = this.#prepare(sql)
     const values = args.map(bound)
     if (columns.length === 0) {

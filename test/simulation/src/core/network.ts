@@ -124,16 +124,15 @@ export class Network {
   /** A little late, behind what was sent next; very late, when the caller has gone; or when it hurts. */
   #arriveLate<T>(exchange: Exchange<T>, sent: Sent<T>): void {
     const mostMs = this.#chance.pick([latencyMs * 20, latenessMs, undefined])
-    if (mostMs === undefined) this.#hold(sent.to, () => this.#arrive(exchange, 0, sent))
+    if (mostMs === undefined) this.#hold(() => this.#arrive(exchange, 0, sent))
     else this.#arrive(exchange, this.#chance.fraction() * mostMs, sent)
   }
 
-  /** Keeps a message until its endpoint has changed, see {@link Network.stir}, or for very long. */
-  #hold(to: string, release: () => void): void {
+  /** Keeps a message until something has changed, see {@link Network.stir}, or for very long. */
+  #hold(release: () => void): void {
     this.#inFlight += 1
     const timer = this.#scheduler.after(latenessMs * 3, '', () => held.release())
     const held: Held = {
-      to,
       release: () => {
         timer.cancel()
         this.#held.delete(held)
@@ -144,13 +143,13 @@ export class Network {
     this.#held.add(held)
   }
 
-  /** Says that something at an endpoint has changed for good: now is when a message from before hurts most. */
-  stir(endpoint: string): void {
+  /** Says that something has changed for good, anywhere: now is when a message from before hurts most. */
+  stir(): void {
     for (const held of this.#held) {
-      if (held.to === endpoint && this.#chance.happens(0.3))
-        this.#scheduler.after(this.#chance.wait(latencyMs * 3), '', () => {
-          if (this.#held.has(held)) held.release()
-        })
+      if (!this.#chance.happens(0.2)) continue
+      this.#scheduler.after(this.#chance.wait(latencyMs * 3), '', () => {
+        if (this.#held.has(held)) held.release()
+      })
     }
   }
 
@@ -208,7 +207,7 @@ type Sent<T> = {
 }
 
 /** A message on its way, that waits for its moment. */
-type Held = { readonly to: string; release: () => void }
+type Held = { readonly release: () => void }
 
 /** What the caller waits for: the first reply, its own patience, or its signal. */
 class Exchange<T> {

@@ -12,7 +12,7 @@ import { openWorld, type World } from './reshard/world.ts'
 
 const schema = await readSchema()
 
-const clientCount = 3
+const clientCount = 4
 const coordinatorCount = 2
 const movesMost = 3
 
@@ -35,7 +35,7 @@ function watch(world: World, onMove: (open: number) => void): void {
     shard.watch = (statements: readonly Statement[], outcome) => {
       const isChange = outcome === 'ok' && statements.some(changesOwners)
       if (!isChange) return
-      world.simulation.network.stir(shard.name)
+      world.simulation.network.stir()
       void checkOwnership(world)
     }
   }

@@ -31,7 +31,7 @@ export const opsMost = 24
 /** Times that a client sends one operation before it gives up. */
 const triesMax = 6
 const retryMs = 80
-const thinkMs = 60
+const thinkMs = 40
 
 /** The one value of each object. A seat that nobody has is no row. */
 export const reads: Record<ObjectKind, string> = {

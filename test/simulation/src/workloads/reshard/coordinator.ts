@@ -177,7 +177,8 @@ export class Coordinator {
     const { chance } = simulation
     if (phase === 'holding') return chance.pick(['complete', 'reverse', 'advance'])
     if (simulation.isHealed) return 'advance'
-    return chance.happens(0.015) ? 'abort' : 'advance'
+    // A move that is only beginning is the hardest to take back: what began it may still be on its way.
+    return chance.happens(phase === 'planned' ? 0.15 : 0.015) ? 'abort' : 'advance'
   }
 
   async #go(known: Known): Promise<void> {
