@@ -112,7 +112,8 @@ async function send({ world }: Place, { key, statements }: Change): Promise<Endi
     return 'acknowledged'
   } catch (error) {
     if (!isFault(error)) throw error
-    if (error.code === 'ambiguous_write') return 'ambiguous'
+    // A request that the network delivered twice is answered by its second arrival, which finds the rows of the first.
+    if (error.code === 'ambiguous_write' || error.code === 'sql_constraint') return 'ambiguous'
     if (!error.retryable) throw error
     return 'refused'
   }
