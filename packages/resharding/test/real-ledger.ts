@@ -112,7 +112,7 @@ async function send({ world }: Place, { key, statements }: Change): Promise<Endi
     return 'acknowledged'
   } catch (error) {
     if (!isFault(error)) throw error
-    // A request that the network delivered twice is answered by its second arrival, which finds the rows of the first.
+    // What the network delivers twice may be refused at first and take effect late: a retry finds its own rows.
     if (error.code === 'ambiguous_write' || error.code === 'sql_constraint') return 'ambiguous'
     if (!error.retryable) throw error
     return 'refused'
