@@ -25,7 +25,8 @@ const ofThisMove = `${ownerOf('c.key', 'job')} = ?`
 
 /** How far the capture is, to be asked in the same snapshot as the rows. */
 export const selectNewest: Statement = {
-  sql: 'SELECT coalesce(max(seq), 0) FROM _cdc',
+  // Not the largest that is there: what another move prunes must not make the newest fall.
+  sql: "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_cdc'), 0)",
   args: [],
 }
 

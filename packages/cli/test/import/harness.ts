@@ -66,7 +66,8 @@ export async function openTown(count = 2): Promise<Town> {
     await client.batch(
       [
         {
-          sql: `INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, 'one')`,
+          sql: `INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, 'one')
+ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation`,
           args: [name],
         },
         {

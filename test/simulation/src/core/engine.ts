@@ -77,11 +77,7 @@ class Sqlite {
     return made
   }
 
-  #run({ sql: sql0, args }: Statement): Rows {
-    const sql = sql0.replace(
-      'SELECT coalesce(max(seq), 0) FROM _cdc',
-      "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_cdc'), 0)",
-    ) // TEMPFIX
+  #run({ sql, args }: Statement): Rows {
     const { statement, columns } = this.#prepare(sql)
     const values = args.map(bound)
     if (columns.length === 0) {
