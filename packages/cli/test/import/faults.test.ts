@@ -16,7 +16,7 @@ beforeAll(async () => {
   town = await openTown(3)
 }, 60_000)
 afterAll(() => town.close())
-afterEach(() => town.each('DELETE FROM person; DROP TABLE IF EXISTS _import;'))
+afterEach(() => town.each('DELETE FROM person; DELETE FROM _import;'))
 
 const program = new URL('../../src/import/import-rows.ts', import.meta.url).href
 
