@@ -16,7 +16,17 @@ function mirror(service: string) {
   }
 }
 
-const mirrored = ['users', 'social', 'catalog', 'orders', 'warehouse', 'procurement', 'notifier']
+const mirrored = [
+  'users',
+  'social',
+  'catalog',
+  'orders',
+  'warehouse',
+  'procurement',
+  'notifier',
+  'payments',
+  'reconciler',
+]
 
 export default defineConfig({
   plugins: [

@@ -2,9 +2,10 @@ import type { z } from 'zod'
 
 /**
  * Who may call a route. `public` needs no token; `member` a session; `operator` and `importer` a token of the
- * deployment; `cart` a session or the token of a guest's cart, which the service itself checks.
+ * deployment; `cart` a session or the token of a guest's cart, which the service itself checks. `service` is for other
+ * services alone: the gateway does not forward it, and nothing else reaches a service.
  */
-export type Access = 'public' | 'member' | 'operator' | 'importer' | 'cart'
+export type Access = 'public' | 'member' | 'operator' | 'importer' | 'cart' | 'service'
 
 type Shape = z.ZodObject<Readonly<Record<string, z.ZodType>>>
 

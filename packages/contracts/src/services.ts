@@ -3,7 +3,9 @@ import type { Fetcher } from '@stoa/kernel'
 import { catalog } from './catalog.ts'
 import { notifier } from './notifier.ts'
 import { orders } from './orders.ts'
+import { payments } from './payments.ts'
 import { procurement } from './procurement.ts'
+import { reconciler } from './reconciler.ts'
 import type { Route } from './route.ts'
 import { social } from './social.ts'
 import { stats } from './stats.ts'
@@ -20,6 +22,8 @@ export const services = {
   procurement,
   stats,
   notifier,
+  payments,
+  reconciler,
 } as const satisfies Record<string, Readonly<Record<string, Route>>>
 
 export type Service = keyof typeof services

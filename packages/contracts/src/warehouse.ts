@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
-import { productId } from './fields.ts'
+import { branchReply, branchRequest } from './branch.ts'
+import { orderId, productId, quantity } from './fields.ts'
 import { route } from './route.ts'
 
 /** The most cells that the stock of a product can be spread over: its home, and one for each lane. */
@@ -35,5 +36,15 @@ export const warehouse = {
     body: z.object({ cells: z.int().min(1).max(cellsMax) }),
     status: 202,
     reply: z.object({ product: productId, cells: z.int(), moving: z.int() }),
+  }),
+  runStockBranch: route({
+    id: 'runStockBranch',
+    method: 'post',
+    path: '/internal/stock/branches',
+    summary: 'Reserve stock for an order as a branch of its saga, keep it, or give it back',
+    access: 'service',
+    body: branchRequest.extend({ order: orderId, product: productId, quantity }),
+    status: 200,
+    reply: branchReply,
   }),
 } as const

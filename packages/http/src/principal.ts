@@ -57,6 +57,7 @@ export async function principalOf(
   access: Access,
   deps: { readonly authenticate: Authenticate; readonly tokens: Tokens; readonly call: Call },
 ): Promise<Principal> {
+  if (access === 'service') return { kind: 'guest' }
   const token = bearerOf(request)
   if (token === undefined) {
     if (access === 'public' || access === 'cart') return { kind: 'guest' }

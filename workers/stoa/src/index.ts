@@ -14,6 +14,8 @@ const load: Readonly<Record<ServiceName, () => Promise<Create>>> = {
   warehouse: async () => (await import('@stoa/warehouse/app')).createWarehouse,
   procurement: async () => (await import('@stoa/procurement/app')).createProcurement,
   notifier: async () => (await import('@stoa/notifier/app')).createNotifier,
+  payments: async () => (await import('@stoa/payments/app')).createPayments,
+  reconciler: async () => (await import('@stoa/reconciler/app')).createReconcilerService,
   orders: async () => (await import('@stoa/orders/app')).createOrders,
 }
 

@@ -34,6 +34,7 @@ async function forward(request: Request, name: ServiceName, { fetcher }: Deps): 
 export function serveForwards({ app }: Service, deps: Deps): void {
   for (const name of Object.keys(services) as ServiceName[]) {
     for (const route of Object.values<Route>(services[name])) {
+      if (route.access === 'service') continue
       const path = route.path.replaceAll(/\{(\w+)\}/g, ':$1')
       app.on(route.method.toUpperCase(), path, (c) => forward(c.req.raw, name, deps))
     }

@@ -12,6 +12,7 @@ const security = {
   member: [{ session: [] }],
   operator: [{ operator: [] }],
   importer: [{ importer: [] }],
+  service: [],
 } satisfies Record<Route['access'], RouteConfig['security']>
 
 function operationOf(tag: string, route: Route): RouteConfig {
@@ -58,8 +59,9 @@ export function openapiDocument(publicUrl: string) {
   })
   const groups = Object.entries<Readonly<Record<string, Route>>>({ gateway, ...services })
   for (const [tag, routes] of groups) {
-    for (const route of Object.values(routes))
-      app.openAPIRegistry.registerPath(operationOf(tag, route))
+    for (const route of Object.values(routes)) {
+      if (route.access !== 'service') app.openAPIRegistry.registerPath(operationOf(tag, route))
+    }
   }
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
