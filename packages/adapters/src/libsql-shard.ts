@@ -27,7 +27,7 @@ export type LibsqlOptions = {
  */
 export function libsqlShard(options: LibsqlOptions): SqlShard {
   const { name, token, requestIdHeader = 'x-request-id' } = options
-  const send: Fetcher = options.fetch ?? ((request) => fetch(request))
+  const send = sender(options.fetch)
   const url = baseUrl(options.url)
   return {
     name,
@@ -38,7 +38,7 @@ export function libsqlShard(options: LibsqlOptions): SqlShard {
       const exchange = async (request: Request): Promise<Response> => {
         request.headers.set(requestIdHeader, call.requestId)
         sent = true
-        const response = await send(new Request(request, { signal: call.signal }))
+        const response = await send(request, call.signal)
         status = response.status
         return response
       }
@@ -55,6 +55,12 @@ export function libsqlShard(options: LibsqlOptions): SqlShard {
       }
     },
   }
+}
+
+/** A given fetcher takes a request alone; the global `fetch` is spared a request around the client's own. */
+function sender(fetcher: Fetcher | undefined) {
+  return (request: Request, signal: AbortSignal): Promise<Response> =>
+    fetcher === undefined ? fetch(request, { signal }) : fetcher(new Request(request, { signal }))
 }
 
 /** The URL with a slash at its end: the client resolves `v2/pipeline` against it. */

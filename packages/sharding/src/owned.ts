@@ -1,11 +1,4 @@
-import {
-  keyText,
-  type Rows,
-  ShardFencedError,
-  slotOfKey,
-  type SqlValue,
-  type Statement,
-} from '@stoa/kernel'
+import { keyText, type Rows, ShardFencedError, slotOfKey, type Statement } from '@stoa/kernel'
 
 import { readableStates } from './ownership.ts'
 import type { Query } from './router.ts'
@@ -23,43 +16,53 @@ export function guard(placements: readonly Placement[], { incarnation }: ShardIn
 /** A query over the keys from `key` to `to`. */
 export type RangeQuery = Query & { readonly to?: string }
 
-const pieceOfKey = 'lo >= ? AND lo <= ? AND ? < hi'
+const pieceOfKey = 'lo >= ?1 AND lo <= ?2 AND ?2 < hi'
 /** A part that is not this shard's comes before the piece in which the range begins: it begins later. */
-const pieceOfRange = `lo >= ? AND lo < ? AND ? < hi AND (lo <= ? OR state NOT IN ${readableStates})`
+const pieceOfRange = `lo >= ?1 AND lo < ?3 AND ?2 < hi AND (lo <= ?2 OR state NOT IN ${readableStates})`
 
 /**
  * Wraps a SELECT so that it says in the same row set whether the shard owns the key: a row always comes back, with
- * the state first and a mark that tells an empty result from a row of nulls.
+ * the piece first and a mark that tells an empty result from a row of nulls. The bindings of the SELECT follow, and
+ * must be plain `?`.
+ *
+ * A scalar subquery, which the engine runs once and in place: a joined one would be written to a table first.
  */
 export function owned({ key, to, statement }: RangeQuery): Statement {
   const from = keyText(key)
-  const slot = from.slice(0, 3)
   return {
-    sql: `SELECT o.state, o.epoch, o.peer, q.* FROM (SELECT 1) LEFT JOIN (SELECT state, epoch, peer FROM _slot_owner
-WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) o
-LEFT JOIN (SELECT 1 AS hit, t.* FROM (${statement.sql}) t) q ON o.state IN ${readableStates}`,
-    args: [slot, ...(to === undefined ? [from, from] : [to, from, from]), ...statement.args],
+    sql: `SELECT (SELECT state || '|' || epoch || '|' || ifnull(peer, '') FROM _slot_owner
+WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1), q.*
+FROM (SELECT 1) LEFT JOIN (SELECT 1, t.* FROM (${statement.sql}) t) q`,
+    args: [from.slice(0, 3), from, ...(to === undefined ? [] : [to]), ...statement.args],
   }
 }
 
-const readable: ReadonlySet<SqlValue> = new Set(['serving', 'migrating', 'frozen'])
+const readable: ReadonlySet<string> = new Set(['serving', 'migrating', 'frozen'])
+
+type PieceSaid = { readonly state: string; readonly epoch: number; readonly peer: string }
+
+/** What the shard said of the piece, in the first column of every row; nothing where it knows none. */
+function pieceSaid(rows: Rows | undefined): PieceSaid {
+  const said = rows?.rows[0]?.[0]
+  const [state = '', epoch = '0', peer = ''] = typeof said === 'string' ? said.split('|') : []
+  return { state, epoch: Number(epoch), peer }
+}
 
 export function unwrap(rows: Rows, query: RangeQuery, shard: string): Rows {
-  const [first] = rows.rows
-  const [state, epoch, peer] = first ?? []
-  if (!readable.has(state ?? null)) {
+  const { state, epoch, peer } = pieceSaid(rows)
+  if (!readable.has(state)) {
     throw new ShardFencedError(shard, {
       key: keyText(query.key),
       slot: slotOfKey(query.key),
-      epoch: Number(epoch ?? 0),
+      epoch,
       state: state === 'importing' || state === 'handed_off' ? state : 'unknown',
       // Of a range it may be a part that is elsewhere, and not where it begins: only a newer map tells.
-      peer: typeof peer === 'string' && query.to === undefined ? peer : undefined,
+      peer: peer !== '' && query.to === undefined ? peer : undefined,
     })
   }
   return {
-    columns: rows.columns.slice(4),
-    rows: rows.rows.filter((row) => row[3] === 1).map((row) => row.slice(4)),
+    columns: rows.columns.slice(2),
+    rows: rows.rows.filter((row) => row[1] === 1).map((row) => row.slice(2)),
     rowsAffected: 0,
   }
 }
@@ -69,6 +72,6 @@ export function pieceIn(rows: Rows | undefined): {
   readonly isReadable: boolean
   readonly epoch: number
 } {
-  const [state, epoch] = rows?.rows[0] ?? []
-  return { isReadable: readable.has(state ?? null), epoch: Number(epoch ?? 0) }
+  const { state, epoch } = pieceSaid(rows)
+  return { isReadable: readable.has(state), epoch }
 }

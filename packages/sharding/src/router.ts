@@ -192,9 +192,17 @@ class Routed implements Router {
   }
 
   async read(key: RouteKey, statement: Statement, call: Call): Promise<Rows> {
-    const [rows] = await this.readMany([{ key, statement }], call)
-    if (rows === undefined) throw new Error('Cannot read: the shard gave no rows for the statement')
-    return rows
+    if (this.#options.audit === true) auditStatements([key], [statement])
+    const query = { key, statement }
+    const statements = [owned(query)]
+    return this.#fenced(call, async (map) => {
+      const { shard, epoch } = map.place(key)
+      const read = { statements, epochs: [epoch], version: map.version }
+      const [rows] = await this.#lane.read(shard, read, call)
+      if (rows === undefined)
+        throw new Error('Cannot read: the shard gave no rows for the statement')
+      return unwrap(rows, query, shard.name)
+    })
   }
 
   async readMany(queries: readonly Query[], call: Call): Promise<readonly Rows[]> {
