@@ -6,9 +6,13 @@ import type { Placement, ShardInfo } from './topology.ts'
 
 /** Asks the shard itself whether it owns the keys at the epochs and incarnation that the map believes. */
 export function guard(placements: readonly Placement[], { incarnation }: ShardInfo): Statement {
+  const into = 'INSERT INTO _guard (key, epoch, incarnation)'
+  const [only, ...others] = placements
+  if (only !== undefined && others.length === 0)
+    return { sql: `${into} VALUES (?, ?, ?)`, args: [keyText(only.key), only.epoch, incarnation] }
   const keys = placements.map(({ key, epoch }) => [keyText(key), epoch])
   return {
-    sql: 'INSERT INTO _guard (key, epoch, incarnation) SELECT value ->> 0, value ->> 1, ? FROM json_each(?)',
+    sql: `${into} SELECT value ->> 0, value ->> 1, ? FROM json_each(?)`,
     args: [incarnation, JSON.stringify(keys)],
   }
 }
