@@ -22,7 +22,15 @@ import {
   verdictOf,
   type WalletOp,
 } from '../src/index.ts'
-import { call, type Fate, type Fleet, idIn, openFleet, type Rewrite } from './databases.ts'
+import {
+  call,
+  type EngineName,
+  type Fate,
+  type Fleet,
+  idIn,
+  openFleet,
+  type Rewrite,
+} from './databases.ts'
 import { deposit, purseOf } from './money.ts'
 
 export type Transfer = { readonly from: string; readonly to: string; readonly amount: number }
@@ -57,6 +65,8 @@ export type WorldOptions = {
   /** Changes what is sent, as a mutant would. */
   readonly rewrite?: Rewrite
   readonly executor?: (inner: Executor) => Executor
+  /** Default: `libsql`. */
+  readonly engine?: EngineName
 }
 
 export type WorldReport = {
@@ -323,7 +333,7 @@ async function checkEnd(world: World): Promise<readonly Ended[]> {
 }
 
 async function open(options: WorldOptions): Promise<World> {
-  const fleet = await openFleet(['a', 'b', 'c'], options.rewrite)
+  const fleet = await openFleet(['a', 'b', 'c'], options.rewrite, options.engine)
   const world = new World(fleet, options.seed)
   for (let index = 0; index < accountCount; index += 1) {
     const account = idIn(Math.floor((index * 16_384) / accountCount))
