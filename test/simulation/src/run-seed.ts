@@ -31,7 +31,7 @@ export async function runSeed(
   seed: number,
   { keepsTrace = false, mutant }: SeedOptions = {},
 ): Promise<SeedResult> {
-  const simulation = new Simulation(seed, { keepsTrace })
+  const simulation = new Simulation(seed, { keepsTrace, faults: workload.planOf(seed).faults })
   const life = await workload.open(simulation, mutant)
   try {
     life.start()

@@ -16,17 +16,22 @@ function tallyOf({ seed, hash, steps, virtualMs, labels, violation }: SeedResult
   }
 }
 
-async function live({ workload, from, to, mutant, stopsAtFirst = false }: Seeds): Promise<Tally> {
+async function live({ from, to, mutant, stopsAtFirst = false, ...seeds }: Seeds): Promise<Tally> {
+  const workload = workloadOf(seeds.workload)
+  const plan = workload.mutants.find(({ name }) => name === mutant)?.plan
   let tally = emptyTally
   for (let seed = from; seed <= to; seed += 1) {
+    if (plan !== undefined && plan !== workload.planOf(seed).name) continue
     const options = mutant === undefined ? {} : { mutant }
-    tally = addTallies(tally, tallyOf(await runSeed(workloadOf(workload), seed, options)))
+    tally = addTallies(tally, tallyOf(await runSeed(workload, seed, options)))
     if (stopsAtFirst && tally.violations.length > 0) break
   }
   return tally
 }
 
 trapOutside()
+// A life meets hundreds of failures that it expects. Where one of them comes from, its seed alone tells.
+Error.stackTraceLimit = 0
 parentPort?.on('message', async (seeds: Seeds) => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   parentPort?.postMessage(await live(seeds))

@@ -19,7 +19,10 @@ afterEach(() => {
 
 /** A world with one table in one database, and the faults that a test wants. */
 async function openWorld(faults: Partial<Faults>, name: EngineOptions['name'] = 'sqlite') {
-  const simulation = new Simulation(1, { keepsTrace: true, faults: { ...noFaults, ...faults } })
+  const simulation = new Simulation(1, {
+    keepsTrace: true,
+    faults: () => ({ ...noFaults, ...faults }),
+  })
   const schema = 'CREATE TABLE t (n INTEGER PRIMARY KEY, x INTEGER NOT NULL UNIQUE)'
   const database: Database = { name: 'd', engine: await openEngine({ name, schema }) }
   open.push(database)
@@ -168,6 +171,19 @@ describe.each(['sqlite', 'libsql'] as const)('a database of %s behind the networ
 
     expect(outcomes).toHaveLength(2)
     expect(outcomes).toContain('ok')
+  })
+
+  test('keeps the second of two requests until something has changed', async () => {
+    const { simulation, database, reach } = await openWorld({ duplicate: 1, held: 1 }, engine)
+    const outcomes: string[] = []
+    Object.assign(database, { watch: (_: unknown, how: string) => outcomes.push(how) })
+    await outcome(simulation, () => write(reach(new Process('p'))), 1_000)
+    expect(outcomes).toEqual(['ok'])
+
+    for (let changes = 0; changes < 12; changes += 1) simulation.network.stir()
+    await simulation.until(() => false, 200)
+
+    expect(outcomes).toHaveLength(2)
   })
 
   test('takes the request of a process that dies after sending it, and never wakes the process', async () => {

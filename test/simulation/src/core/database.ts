@@ -63,10 +63,20 @@ export async function runBatch(
   }
 }
 
+const firstWords = new Map<string, string>()
+
+function wordsOf(sql: string): string {
+  const known = firstWords.get(sql)
+  if (known !== undefined) return known
+  const words = sql.trim().split(/\s+/, 4).join(' ')
+  firstWords.set(sql, words)
+  return words
+}
+
 /** The first words of a batch, for the trace. */
 function labelOf(statements: readonly Statement[], mode: BatchMode): string {
   const verbs = statements.map(({ sql, args }) => {
-    const words = sql.trim().split(/\s+/, 4).join(' ')
+    const words = wordsOf(sql)
     const hint = args.find((value) => typeof value === 'string')
     return hint === undefined ? words : `${words} [${hint.slice(0, 24)}]`
   })

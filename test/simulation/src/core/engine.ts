@@ -33,7 +33,11 @@ function plain(value: unknown): SqlValue {
   return value as SqlValue
 }
 
-type Prepared = { readonly statement: StatementSync; readonly columns: readonly string[] }
+type Prepared = {
+  readonly statement: StatementSync
+  readonly columns: readonly string[]
+  readonly isRead: boolean
+}
 
 /** A database with its compiled statements. Whoever is done with it rolls it back to its schema, for the next. */
 class Sqlite {
@@ -53,12 +57,16 @@ class Sqlite {
     this.#database.exec('ROLLBACK')
   }
 
-  /** A transaction inside that of the whole life. There is one connection, so the two are the same to everybody. */
-  transact(statements: readonly Statement[]): readonly Rows[] {
-    this.#database.exec('SAVEPOINT batch')
+  /**
+   * A transaction inside that of the whole life. There is one connection, so the two are the same to everybody; what
+   * only reads has nothing to take back.
+   */
+  transact(statements: readonly Statement[], mode: BatchMode): readonly Rows[] {
+    if (mode === 'read') return statements.map((each) => this.#run(each))
+    this.#run(savepoint)
     try {
       const results = statements.map((each) => this.#run(each))
-      this.#database.exec('RELEASE batch')
+      this.#run(release)
       return results
     } catch (error) {
       this.#database.exec('ROLLBACK TO batch; RELEASE batch')
@@ -72,26 +80,28 @@ class Sqlite {
     const statement = this.#database.prepare(sql)
     statement.setReturnArrays(true)
     statement.setReadBigInts(true)
-    const made = { statement, columns: statement.columns().map(({ name }) => name) }
+    const columns = statement.columns().map(({ name }) => name)
+    const made = { statement, columns, isRead: /^\s*(SELECT|WITH|PRAGMA)\b/i.test(sql) }
     this.#prepared.set(sql, made)
     return made
   }
 
   #run({ sql, args }: Statement): Rows {
-    const { statement, columns } = this.#prepare(sql)
+    const { statement, columns, isRead } = this.#prepare(sql)
     const values = args.map(bound)
     if (columns.length === 0) {
       return { columns, rows: [], rowsAffected: Number(statement.run(...values).changes) }
     }
     // With setReturnArrays rows are arrays, which the types do not say.
     const rows = statement.all(...values) as unknown as readonly (readonly unknown[])[]
-    const isRead = /^\s*(SELECT|WITH|PRAGMA)\b/i.test(sql)
     const rowsAffected = isRead ? 0 : Number(this.#run(changes).rows[0]?.[0])
     return { columns, rows: rows.map((row) => row.map(plain)), rowsAffected }
   }
 }
 
 const changes: Statement = { sql: 'SELECT changes()', args: [] }
+const savepoint: Statement = { sql: 'SAVEPOINT batch', args: [] }
+const release: Statement = { sql: 'RELEASE batch', args: [] }
 
 /** Databases that are free, by what they were made of. A life needs three or four at once, one life at a time. */
 const free = new Map<string, Sqlite[]>()
@@ -103,7 +113,7 @@ function openSqlite(options: EngineOptions): Engine {
   const database = waiting.pop() ?? new Sqlite(options)
   database.begin()
   return {
-    transact: async (statements) => database.transact(statements),
+    transact: async (statements, mode) => database.transact(statements, mode),
     close: () => {
       database.rollBack()
       waiting.push(database)

@@ -14,6 +14,8 @@ export type Faults = {
   readonly duplicate: number
   /** The request, or its reply, comes when the caller has long given up. */
   readonly late: number
+  /** Of what comes late or twice, what waits until something has changed, so that it comes when it hurts. */
+  readonly held: number
   /** The caller dies at this call: before it is sent, while it is under way, or when the reply comes. */
   readonly kill: number
   /** Mean time between restarts of one endpoint, in milliseconds; 0 never. */
@@ -29,6 +31,7 @@ export const noFaults: Faults = {
   busy: 0,
   duplicate: 0,
   late: 0,
+  held: 0,
   kill: 0,
   restartEveryMs: 0,
   partitionEveryMs: 0,
@@ -51,6 +54,7 @@ export function swarm(chance: Chance): Faults {
     busy: some(0.03),
     duplicate: some(0.12),
     late: some(0.05),
+    held: 1 / 3,
     kill: some(0.02),
     restartEveryMs: every(1_500),
     partitionEveryMs: every(1_000),

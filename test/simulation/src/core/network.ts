@@ -34,6 +34,8 @@ const latencyMs = 4
 const patienceMs = 400
 /** How late a late message may be, at most. */
 const latenessMs = 1_500
+/** Changes that a message may wait for: one move makes half as many. */
+const changesMost = 12
 /** Faults last: a restart or a partition takes up to this. */
 const outageMs = 600
 
@@ -123,16 +125,22 @@ export class Network {
 
   /** A little late, behind what was sent next; very late, when the caller has gone; or when it hurts. */
   #arriveLate<T>(exchange: Exchange<T>, sent: Sent<T>): void {
-    const mostMs = this.#chance.pick([latencyMs * 20, latenessMs, undefined])
-    if (mostMs === undefined) this.#hold(() => this.#arrive(exchange, 0, sent))
-    else this.#arrive(exchange, this.#chance.fraction() * mostMs, sent)
+    if (this.#chance.happens(this.#faults.held))
+      return this.#hold(() => this.#arrive(exchange, 0, sent))
+    const mostMs = this.#chance.pick([latencyMs * 20, latenessMs])
+    this.#arrive(exchange, this.#chance.fraction() * mostMs, sent)
   }
 
-  /** Keeps a message until something has changed, see {@link Network.stir}, or for very long. */
+  /** Keeps a message until something has changed, once or often, see {@link Network.stir}; or for very long. */
   #hold(release: () => void): void {
     this.#inFlight += 1
+    let changes = 1 + this.#chance.whole(changesMost)
     const timer = this.#scheduler.after(latenessMs * 3, '', () => held.release())
     const held: Held = {
+      feel: () => {
+        changes -= 1
+        return changes === 0
+      },
       release: () => {
         timer.cancel()
         this.#held.delete(held)
@@ -146,7 +154,7 @@ export class Network {
   /** Says that something has changed for good, anywhere: now is when a message from before hurts most. */
   stir(): void {
     for (const held of this.#held) {
-      if (!this.#chance.happens(0.2)) continue
+      if (!held.feel()) continue
       this.#scheduler.after(this.#chance.wait(latencyMs * 3), '', () => {
         if (this.#held.has(held)) held.release()
       })
@@ -207,7 +215,11 @@ type Sent<T> = {
 }
 
 /** A message on its way, that waits for its moment. */
-type Held = { readonly release: () => void }
+type Held = {
+  /** Something has changed: whether this was what it waited for. */
+  readonly feel: () => boolean
+  readonly release: () => void
+}
 
 /** What the caller waits for: the first reply, its own patience, or its signal. */
 class Exchange<T> {

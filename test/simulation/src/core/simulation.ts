@@ -13,8 +13,8 @@ export type Violation = { readonly kind: string; readonly message: string }
 export type SimulationOptions = {
   /** Keeps the words of the trace, for a person to read. */
   readonly keepsTrace?: boolean
-  /** Instead of those that the seed would draw. */
-  readonly faults?: Faults
+  /** What may go wrong. Default: a random half of all faults. */
+  readonly faults?: (chance: Chance) => Faults
 }
 
 /** How long a dead process stays dead, on average, in milliseconds. */
@@ -32,12 +32,12 @@ export class Simulation {
   #violation: Violation | undefined
   #isHealed = false
 
-  constructor(seed: number, { keepsTrace = false, faults }: SimulationOptions = {}) {
+  constructor(seed: number, { keepsTrace = false, faults = swarm }: SimulationOptions = {}) {
     this.seed = seed
     this.chance = createChance(seed)
     this.trace = createTrace(keepsTrace)
     this.scheduler = new Scheduler(this.chance.fork(), this.trace)
-    this.network = new Network(this.scheduler, this.chance.fork(), faults ?? swarm(this.chance))
+    this.network = new Network(this.scheduler, this.chance.fork(), faults(this.chance))
   }
 
   get violation(): Violation | undefined {

@@ -3,18 +3,17 @@ import type { Statement } from '@stoa/kernel'
 import type { Simulation } from '../core/simulation.ts'
 import type { Life, Workload } from '../workload.ts'
 import { checkEnd, checkOwnership, lastReads } from './reshard/check.ts'
-import { Client, type ClientNotes, opsMost } from './reshard/client.ts'
+import { Client, type ClientNotes } from './reshard/client.ts'
 import { type Commands, Coordinator } from './reshard/coordinator.ts'
 import type { Asked } from './reshard/history.ts'
 import { changeOf, movedBy, mutations } from './reshard/mutants.ts'
+import { planOf } from './reshard/plans.ts'
 import { readSchema } from './reshard/schema.ts'
 import { openWorld, type World } from './reshard/world.ts'
 
 const schema = await readSchema()
 
-const clientCount = 4
 const coordinatorCount = 2
-const movesMost = 3
 
 /** Whether a statement says what `form` does, remembered by its text. */
 function saying(form: RegExp): (statement: Statement) => boolean {
@@ -35,7 +34,7 @@ function watch(world: World, onMove: (open: number) => void): void {
     shard.watch = (statements: readonly Statement[], outcome) => {
       const isChange = outcome === 'ok' && statements.some(changesOwners)
       if (!isChange) return
-      world.simulation.network.stir()
+      world.changed()
       void checkOwnership(world)
     }
   }
@@ -50,6 +49,7 @@ export const reshard: Workload = {
   labels: [
     'a retry found what its first try had done',
     'a write in doubt was sent again',
+    'a write was refused for good',
     'a write met a piece that was frozen',
     'a write met a piece that was handed_off',
     'a move of slots began',
@@ -61,21 +61,23 @@ export const reshard: Workload = {
     'a move came to reversed',
   ],
   mutants: mutations,
+  planOf,
   open: (simulation, mutant) => openLife(simulation, mutant),
 }
 
 async function openLife(simulation: Simulation, mutant: string | undefined): Promise<Life> {
+  const plan = planOf(simulation.seed)
   const change = changeOf(mutant)
-  const world = await openWorld(simulation, { schema, change })
+  const world = await openWorld(simulation, { schema, plan, change })
   const history: Asked[] = []
-  const clients = Array.from({ length: clientCount }, (_, index): ClientNotes => ({
+  const clients = Array.from({ length: plan.clients }, (_, index): ClientNotes => ({
     name: `client-${String(index)}`,
-    left: opsMost,
+    left: plan.opsMost,
     pending: undefined,
     seen: new Map(),
   }))
   const commands: Commands = {
-    left: 1 + simulation.chance.whole(movesMost),
+    left: 1 + simulation.chance.whole(plan.moves),
     asked: [],
     last: undefined,
     shapes: movedBy(change, schema.shapes),

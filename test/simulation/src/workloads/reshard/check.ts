@@ -2,7 +2,7 @@ import { checkLinearizable, type Operation } from '../../checkers/linearizabilit
 import type { Database } from '../../core/database.ts'
 import { reads } from './client.ts'
 import { type Asked, type Input, objectModel, spell } from './history.ts'
-import { type Owner, pastRows, type World } from './world.ts'
+import type { Owner, World } from './world.ts'
 
 /** What a shard says of one key. */
 export type Word = { readonly state: string; readonly epoch: number; readonly job: string | null }
@@ -105,12 +105,13 @@ async function resolve(
   { world, home, id }: { readonly world: World; readonly home: Database; readonly id: string },
   history: readonly Asked[],
 ): Promise<void> {
-  const { simulation } = world
+  const { simulation, plan } = world
   const past = await world.look(home, countPast, id)
-  if (Number(past[0]?.[0]) !== pastRows)
-    simulation.violate('lost past', `${String(past[0]?.[0])} of ${String(pastRows)} rows of ${id}`)
-  const kept = await world.look(home, selectReplies, id)
-  const replies = new Map(kept.map(([key, reply]) => [String(key), Number(reply)]))
+  const kept = Number(past[0]?.[0])
+  if (kept !== plan.pastRows)
+    simulation.violate('lost past', `${String(kept)} of ${String(plan.pastRows)} rows of ${id}`)
+  const found = await world.look(home, selectReplies, id)
+  const replies = new Map(found.map(([key, reply]) => [String(key), Number(reply)]))
   for (const asked of history.filter(({ input }) => input.kind !== 'read')) {
     const reply = replies.get(asked.id)
     if (asked.output !== undefined && reply === undefined)

@@ -1,10 +1,12 @@
 import {
-  AmbiguousWriteError,
   type Call,
   createIds,
   type Ids,
   isFault,
   rootCall,
+  ShardBusyError,
+  ShardFencedError,
+  ShardUnavailableError,
   sleep,
   SqlConstraintError,
   type SqlValue,
@@ -14,7 +16,7 @@ import type { Router } from '@stoa/sharding'
 
 import type { Process } from '../../core/process.ts'
 import type { Asked, Input, ObjectKind } from './history.ts'
-import type { World } from './world.ts'
+import type { Delivery, World } from './world.ts'
 
 /** What outlives a client that is killed: what it still has to do, and the try whose end it did not see. */
 export type ClientNotes = {
@@ -25,13 +27,11 @@ export type ClientNotes = {
   readonly seen: Map<string, number>
 }
 
-/** Operations of one client, at least and at most: it goes on as long as something moves. */
-const opsLeast = 8
-export const opsMost = 24
-/** Times that a client sends one operation before it gives up. */
+/** Times that a client sends one operation before it gives up, unless it does so at once. */
 const triesMax = 6
 const retryMs = 80
-const thinkMs = 40
+const thinkMs = 60
+const alertMs = 4
 
 /** The one value of each object. A seat that nobody has is no row. */
 export const reads: Record<ObjectKind, string> = {
@@ -101,6 +101,17 @@ SELECT ?, 'thing', 'thing.changed', ?, coalesce(max(seq), 0) + 1, ?, ?, ? FROM o
 const replyQuery =
   "SELECT response FROM idempotency WHERE slot = ? AND principal = 'client' AND key = ?"
 
+/**
+ * Whether a batch that ended so has had no effect and never will. A copy of it may be under way and be judged anew when
+ * it arrives, so an answer of the database proves nothing but this: a piece that has come to a later epoch never comes
+ * back to the one that the batch was sent for. The network delivers no copy of what it refused.
+ */
+function neverComes(error: unknown, epoch: number): boolean {
+  if (!isFault(error)) return false
+  if (error instanceof ShardUnavailableError || error instanceof ShardBusyError) return true
+  return error instanceof ShardFencedError && error.epoch > epoch
+}
+
 /** One client: reads and writes through the real router, and writes down what it asked and heard. */
 export class Client {
   readonly #world: World
@@ -116,7 +127,7 @@ export class Client {
     this.#process = process
     this.#notes = notes
     this.#history = history
-    this.#router = world.route(process)
+    this.#router = world.route(process, (batch) => this.#deliver(batch))
     const { simulation } = world
     this.#ids = createIds({ clock: simulation.scheduler.clock, random: simulation.random() })
     this.#call = rootCall(notes.name)
@@ -131,7 +142,7 @@ export class Client {
     if (pending !== undefined && chance.happens(0.6)) await this.#finish(pending)
     notes.pending = undefined
     while (notes.left > 0 && this.#isWanted()) {
-      await this.#sleep(chance.wait(thinkMs))
+      await this.#think()
       notes.left -= 1
       const asked = this.#next()
       this.#history.push(asked)
@@ -142,10 +153,20 @@ export class Client {
 
   /** Once nothing moves any more a few operations are enough. */
   #isWanted(): boolean {
+    const { opsLeast, opsMost } = this.#world.plan
     return (
       this.#notes.left > opsMost - opsLeast ||
       this.#world.simulation.names.some((name) => name.startsWith('mover'))
     )
+  }
+
+  /** When owners have just changed is when a request meets most. */
+  async #think(): Promise<void> {
+    const { chance } = this.#world.simulation
+    const isAlert = chance.happens(0.5)
+    const waits = [this.#sleep(chance.wait(thinkMs))]
+    await Promise.race(isAlert ? [...waits, this.#world.change(this.#process)] : waits)
+    if (isAlert) await this.#sleep(chance.wait(alertMs))
   }
 
   #sleep(ms: number): Promise<void> {
@@ -153,10 +174,11 @@ export class Client {
   }
 
   #next(): Asked {
-    const { simulation, owners } = this.#world
+    const { simulation, plan, owners } = this.#world
     const { chance, scheduler } = simulation
     const object = chance.pick<ObjectKind>(['register', 'tally', 'seat', 'seat'])
-    const owner = chance.pick(owners).id
+    const [first] = owners
+    const owner = (chance.happens(plan.hot) ? first : chance.pick(owners)).id
     const id = this.#ids.child(owner)
     const asked = { id, owner, object, input: this.#input(object, owner) }
     return {
@@ -206,23 +228,40 @@ export class Client {
   async #finish(asked: Asked): Promise<void> {
     const { chance } = this.#world.simulation
     this.#notes.pending = asked
-    for (let tries = 1; asked.output === undefined && tries <= triesMax; tries += 1) {
+    const most = chance.happens(0.3) ? 1 : triesMax
+    for (let tries = 1; asked.output === undefined && tries <= most; tries += 1) {
       if (tries > 1) await this.#sleep(chance.wait(retryMs))
       await this.#try(asked)
     }
+    if (asked.output === undefined && !asked.isInDoubt)
+      this.#world.simulation.sometimes('a write was refused for good')
     this.#notes.pending = undefined
   }
 
-  /** Sends it once. In doubt until an answer says otherwise: the process may die meanwhile. */
   async #try(asked: Asked): Promise<void> {
     const wasInDoubt = asked.isInDoubt
-    asked.isInDoubt = true
     try {
       this.#answered(asked, await this.#send(asked))
       if (wasInDoubt) this.#world.simulation.sometimes('a write in doubt was sent again')
     } catch (error) {
       if (!isFault(error)) throw error
-      if (!(error instanceof AmbiguousWriteError)) asked.isInDoubt = wasInDoubt
+    }
+  }
+
+  /**
+   * Hears of each batch that the router sends for a write, for the error that ends the write speaks of the last alone.
+   * In doubt until an answer says otherwise: the process may die meanwhile.
+   */
+  async #deliver<T>({ epoch, send }: Delivery<T>): Promise<T> {
+    const asked = this.#notes.pending
+    if (asked === undefined) return send()
+    const wasInDoubt = asked.isInDoubt
+    asked.isInDoubt = true
+    try {
+      return await send()
+    } catch (error) {
+      if (neverComes(error, epoch)) asked.isInDoubt = wasInDoubt
+      throw error
     }
   }
 
@@ -244,11 +283,7 @@ export class Client {
   /** The answer of the try that took effect. */
   async #reply(asked: Asked): Promise<number> {
     const statement = { sql: replyQuery, args: [asked.owner, asked.id] }
-    const { rows } = await this.#router
-      .read(asked.owner, statement, this.#call)
-      .catch((error: unknown) => {
-        throw isFault(error) ? new AmbiguousWriteError(this.#notes.name, { cause: error }) : error
-      })
+    const { rows } = await this.#router.read(asked.owner, statement, this.#call)
     if (rows[0] === undefined)
       this.#world.simulation.violate('lost idempotency row', `of ${asked.id}`)
     return Number(rows[0]?.[0])

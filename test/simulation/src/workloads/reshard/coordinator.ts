@@ -108,7 +108,7 @@ export class Coordinator {
       await this.#start(request)
       return true
     }
-    if (this.#known.length === 0 || chance.happens(0.2)) this.#known = await this.#look()
+    if (this.#known.length === 0 || chance.happens(0.1)) this.#known = await this.#look()
     const [first, ...others] = this.#known
     // Two moves at once, when they do not touch each other.
     const isFree = first === undefined || (others.length === 0 && chance.happens(0.03))
@@ -132,10 +132,10 @@ export class Coordinator {
   }
 
   async #request(id: string): Promise<MoveRequest> {
-    const { simulation, shards, owners } = this.#world
+    const { simulation, plan, shards, owners } = this.#world
     const { chance } = simulation
     const { last } = this.#commands
-    if (last !== undefined && chance.happens(0.5))
+    if (last !== undefined && chance.happens(plan.back))
       return { ...last, id, source: last.target, target: last.source, hold: chance.happens(0.4) }
     const owner = chance.pick(owners)
     const source = await this.#router.shardOf(owner.id, this.#call)
@@ -173,12 +173,14 @@ export class Coordinator {
   }
 
   #wish(phase: string): Wish {
-    const { simulation } = this.#world
+    const { simulation, plan } = this.#world
     const { chance } = simulation
     if (phase === 'holding') return chance.pick(['complete', 'reverse', 'advance'])
     if (simulation.isHealed) return 'advance'
     // A move that is only beginning is the hardest to take back: what began it may still be on its way.
-    return chance.happens(phase === 'planned' ? 0.15 : 0.015) ? 'abort' : 'advance'
+    const { first, later, last } = plan.aborts
+    const aborts = phase === 'planned' ? first : phase === 'cutover' ? last : later
+    return chance.happens(aborts) ? 'abort' : 'advance'
   }
 
   async #go(known: Known): Promise<void> {

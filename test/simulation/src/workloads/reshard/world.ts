@@ -22,9 +22,10 @@ import {
 
 import { type Database, runBatch, shardOf } from '../../core/database.ts'
 import { type EngineOptions, openEngine } from '../../core/engine.ts'
-import type { Process } from '../../core/process.ts'
+import { never, type Process } from '../../core/process.ts'
 import type { Simulation } from '../../core/simulation.ts'
 import type { Change } from './mutants.ts'
+import type { ReshardPlan } from './plans.ts'
 import { ddlOf, metaSchema, type Schema } from './schema.ts'
 
 export const keyspace = 'things'
@@ -35,6 +36,7 @@ export type Owner = { readonly id: string; readonly slot: number }
 /** The databases, what lies in them, and how a process reaches them. */
 export type World = {
   readonly simulation: Simulation
+  readonly plan: ReshardPlan
   readonly shards: readonly Database[]
   readonly meta: Database
   readonly owners: readonly [Owner, ...Owner[]]
@@ -42,7 +44,11 @@ export type World = {
   /** One database as one process sees it. */
   reach(name: string, process: Process): SqlShard
   /** The keyspace as one process sees it, with a topology of its own that is as old as it may be. */
-  route(process: Process): Router
+  route(process: Process, deliver?: Deliver): Router
+  /** Settles when owners change the next time; for a process that is dead by then, never. */
+  change(process: Process): Promise<void>
+  /** Says that owners have changed. */
+  changed(): void
   /** Runs one statement at once, past the network and its faults. */
   look(database: Database, sql: string, ...args: SqlValue[]): Promise<Rows['rows']>
   /** Moves that have begun and not ended. */
@@ -56,9 +62,6 @@ function seedOf(name: string): ShardInfo {
   return { name, url: `memory:${name}`, incarnation: `inc-${name}` }
 }
 
-/** Rows of each owner that nobody touches any more: they must all come along. */
-export const pastRows = 6
-
 /** Of each shard one or two slots are lived in, by two owners each: others would only take time. */
 function settle(simulation: Simulation, shards: readonly string[]): readonly [Owner, ...Owner[]] {
   const ids = createIds({ clock: simulation.scheduler.clock, random: simulation.random() })
@@ -71,6 +74,7 @@ function settle(simulation: Simulation, shards: readonly string[]): readonly [Ow
 
 type Opening = {
   readonly schema: Schema
+  readonly plan: ReshardPlan
   /** What a mutant takes away. */
   readonly change: Change
 }
@@ -80,7 +84,7 @@ type EngineChoice = Omit<EngineOptions, 'schema'>
 async function openShard(
   name: string,
   owners: readonly Owner[],
-  { schema, change, choice }: Opening & { readonly choice: EngineChoice },
+  { schema, change, plan, choice }: Opening & { readonly choice: EngineChoice },
 ): Promise<Database> {
   const engine = await openEngine({ ...choice, schema: ddlOf(schema, name, change.trigger) })
   const database: Database = {
@@ -100,7 +104,10 @@ async function openShard(
     {
       sql: `INSERT INTO idempotency (slot, principal, method, route, key, fingerprint, created_at, expires_at)
 SELECT ?, 'past', '', '/', value, '', 0, 0 FROM json_each(?)`,
-      args: [id, JSON.stringify(Array.from({ length: pastRows }, (_, index) => String(index)))],
+      args: [
+        id,
+        JSON.stringify(Array.from({ length: plan.pastRows }, (_, index) => String(index))),
+      ],
     },
   ])
   const meta: Statement = {
@@ -131,18 +138,34 @@ function sourceOf(meta: SqlShard): TopologySource {
   }
 }
 
-/** One seed in 25 runs on libSQL itself, which takes four times as long; half of them with rows turned round. */
+/** A prime, so that all kinds of lives are lived on it. */
+const libsqlEvery = 101
+
+/** One seed in 101 runs on libSQL itself, which takes four times as long; half of all have their rows turned round. */
 function chooseEngine({ seed, chance }: Simulation): EngineChoice {
-  return { name: seed % 25 === 0 ? 'libsql' : 'sqlite', isReversed: chance.happens(0.5) }
+  return { name: seed % libsqlEvery === 0 ? 'libsql' : 'sqlite', isReversed: chance.happens(0.5) }
+}
+
+/** A batch that a router sends behind the fence, and the epoch at which it believes the piece. */
+export type Delivery<T> = { readonly epoch: number; readonly send: () => Promise<T> }
+type Deliver = <T>(delivery: Delivery<T>) => Promise<T>
+
+/** The epoch in the first statement of a write, as the router binds it. */
+function epochOf(statements: readonly Statement[]): number {
+  const [, epoch] = statements[0]?.args ?? []
+  if (typeof epoch === 'number') return epoch
+  throw new TypeError('Cannot observe a write: its first statement is no guard of one key')
 }
 
 /** Notes which refusals of the fence were met: those that were not met prove nothing. */
-function observed(shard: SqlShard, simulation: Simulation): SqlShard {
+function observed(shard: SqlShard, simulation: Simulation, deliver: Deliver): SqlShard {
   return {
     name: shard.name,
     batch: async (statements, mode, call) => {
+      const send = () => shard.batch(statements, mode, call)
       try {
-        return await shard.batch(statements, mode, call)
+        if (mode === 'read') return await send()
+        return await deliver({ epoch: epochOf(statements), send })
       } catch (error) {
         if (error instanceof ShardFencedError)
           simulation.sometimes(`a write met a piece that was ${error.state}`)
@@ -180,17 +203,28 @@ export async function openWorld(simulation: Simulation, opening: Opening): Promi
     const [rows] = await target.engine.transact([{ sql, args }], 'read')
     return rows?.rows ?? []
   }
+  let next = Promise.withResolvers<void>()
   return {
     simulation,
+    change: async (process) => {
+      await next.promise
+      if (!process.isAlive) await never()
+    },
+    changed: () => {
+      next.resolve()
+      next = Promise.withResolvers()
+      simulation.network.stir()
+    },
+    plan: opening.plan,
     shards,
     meta,
     owners,
     database,
     reach,
-    route: (process) =>
+    route: (process, deliver = ({ send }) => send()) =>
       createRouter({
         slots: cacheTopology(sourceOf(reach('meta', process))).slots(keyspace),
-        open: ({ name }) => observed(reach(name, process), simulation),
+        open: ({ name }) => observed(reach(name, process), simulation, deliver),
         sleep: (ms, call) => sleep(ms, simulation.clockOf(process), call.signal),
       }),
     look,
