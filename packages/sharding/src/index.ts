@@ -54,6 +54,27 @@ export {
   type Holder,
   type LookupIndex,
 } from './lookup.ts'
+export {
+  publishReference,
+  readReference,
+  type Reference,
+  type ReferenceTable,
+  type ReferenceValue,
+  referenceVersions,
+} from './reference.ts'
+export {
+  type ReferenceCopy,
+  type ReferenceReport,
+  spreadReference,
+  verifyReference,
+} from './reference-spread.ts'
+export {
+  InvalidReferenceError,
+  ReferenceConflictError,
+  ReferenceNotFoundError,
+  ReferenceTooLargeError,
+  ReferenceUnlikeError,
+} from './reference-faults.ts'
 
 export { catalogueQuery, readCatalogue, type TableInfo } from './fence/catalogue.ts'
 export { shapeOf, type TableShape } from './fence/shape.ts'

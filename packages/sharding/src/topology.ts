@@ -43,6 +43,8 @@ export type Keyspace = {
   readonly slots: readonly SlotRange[]
   /** Hot owners set apart, and sub-keys of one owner spread over several shards. */
   readonly ranges?: readonly KeyRange[]
+  /** Slots lie and move in whole groups of so many, each from a multiple of it; a power of two. Default: 1. */
+  readonly unit?: number
 }
 
 /** Who owns which slot, as the `meta` database says. However old it is, the fence in each shard keeps it safe. */
@@ -177,11 +179,12 @@ function overridesOf(
   return Map.groupBy(sorted, ({ from }) => slotOfKey(from))
 }
 
-/** An even map over `shards`, in order, at epoch 1: how a keyspace begins. */
-export function evenSlots(shards: readonly string[]): readonly SlotRange[] {
+/** An even map over `shards`, in order, at epoch 1: how a keyspace begins. Ranges are whole groups of `unit` slots. */
+export function evenSlots(shards: readonly string[], unit = 1): readonly SlotRange[] {
+  const begin = (index: number) => Math.floor((index * slotCount) / unit / shards.length) * unit
   return shards.map((shard, index) => ({
-    from: Math.floor((index * slotCount) / shards.length),
-    to: Math.floor(((index + 1) * slotCount) / shards.length) - 1,
+    from: begin(index),
+    to: begin(index + 1) - 1,
     shard,
     epoch: 1,
   }))

@@ -16,11 +16,11 @@ export type MovePlan = {
 }
 
 /**
- * The shard of each slot.
+ * The shard of each group of `unit` slots.
  *
- * @throws InvalidPlacementError when `ranges` are no partition of the slots, ascending.
+ * @throws InvalidPlacementError when `ranges` are no partition of the slots, ascending, or two shards share a group.
  */
-export function ownersOf(ranges: readonly SlotRange[]): readonly string[] {
+export function ownersOf(ranges: readonly SlotRange[], unit = 1): readonly string[] {
   const owners: string[] = []
   for (const { from, to, shard } of ranges) {
     if (from !== owners.length || !(to >= from && to < slotCount))
@@ -35,17 +35,25 @@ export function ownersOf(ranges: readonly SlotRange[]): readonly string[] {
       'plan',
       `the current map is no partition: slots from ${owners.length} on have no owner`,
     )
-  return owners
+  if (unit === 1) return owners
+  const cut = owners.findIndex((owner, slot) => owner !== owners[slot - (slot % unit)])
+  if (cut >= 0)
+    throw new InvalidPlacementError('plan', `slot ${cut} is apart from its group of ${unit}`)
+  return owners.filter((_, slot) => slot % unit === 0)
 }
 
-/** The plan after which `owners` have the slots that `current` says. */
-export function planTo(current: readonly SlotRange[], owners: readonly string[]): MovePlan {
+/** The plan after which `owners` have the groups of `unit` slots that `current` says. */
+export function planTo(
+  current: readonly SlotRange[],
+  owners: readonly string[],
+  unit = 1,
+): MovePlan {
   const before = current.flatMap(({ from, to, shard, epoch }) =>
     Array.from({ length: to - from + 1 }, () => ({ shard, epoch })),
   )
   const moves = new Map<string, Move & { readonly slots: number[] }>()
   for (const [slot, { shard: from }] of before.entries()) {
-    const to = owners[slot] ?? from
+    const to = owners[Math.floor(slot / unit)] ?? from
     if (to === from) continue
     const pair = JSON.stringify([from, to])
     const move = moves.get(pair) ?? { from, to, slots: [] }
@@ -57,7 +65,10 @@ export function planTo(current: readonly SlotRange[], owners: readonly string[])
       (one, other) => order(one.from, other.from) || order(one.to, other.to),
     ),
     target: rangesOf(
-      before.map(({ shard, epoch }, slot) => ({ shard: owners[slot] ?? shard, epoch })),
+      before.map(({ shard, epoch }, slot) => ({
+        shard: owners[Math.floor(slot / unit)] ?? shard,
+        epoch,
+      })),
     ),
   }
 }

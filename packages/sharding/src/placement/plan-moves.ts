@@ -19,6 +19,8 @@ export type PlanMovesOptions = {
   /** The shards that are to share the slots. A shard of the current map that is not among them gives all it has. */
   readonly nodes: readonly PlanNode[]
   readonly pins?: readonly Pin[]
+  /** As that of the keyspace: a capacity is then used in whole groups, and a pin takes its group along. Default: 1. */
+  readonly unit?: number
 }
 
 /**
@@ -37,8 +39,22 @@ export type PlanMovesOptions = {
  *   names a slot or a shard that is not there.
  * @throws ImpossiblePlanError when the capacities are too small for all slots, or for the pins.
  */
-export function planMoves({ current, nodes, pins = [] }: PlanMovesOptions): MovePlan {
-  return planTo(current, rebalanced(ownersOf(current), { nodes, pins }))
+export function planMoves({ current, nodes, pins = [], unit = 1 }: PlanMovesOptions): MovePlan {
+  const grouped = {
+    nodes: inGroups(nodes, unit),
+    pins: pins.map(({ slot, shard }) => ({
+      slot: Number.isInteger(slot) ? Math.floor(slot / unit) : slot,
+      shard,
+    })),
+  }
+  return planTo(current, rebalanced(ownersOf(current, unit), grouped), unit)
+}
+
+/** `nodes` with capacities in groups of `unit` slots. @throws InvalidPlacementError as {@link checkedPlanNodes}. */
+export function inGroups(nodes: readonly PlanNode[], unit: number): readonly PlanNode[] {
+  return checkedPlanNodes(nodes).map((node) =>
+    node.capacity === undefined ? node : { ...node, capacity: Math.floor(node.capacity / unit) },
+  )
 }
 
 type Wish = { readonly nodes: readonly PlanNode[]; readonly pins: readonly Pin[] }

@@ -2,7 +2,7 @@ import type { SlotRange } from '../topology.ts'
 import { inNameOrder, weightOf } from './algorithm.ts'
 import { ImpossiblePlanError, InvalidPlacementError } from './faults.ts'
 import { type MovePlan, ownersOf, planTo } from './move-plan.ts'
-import { checkedPlanNodes, type PlanNode } from './plan-moves.ts'
+import { inGroups, type PlanNode } from './plan-moves.ts'
 import { countsOf, reassigned } from './reassign.ts'
 import { sharesOf } from './shares.ts'
 
@@ -11,6 +11,8 @@ export type PlanPairOptions = {
   readonly current: readonly SlotRange[]
   readonly from: string
   readonly into: string
+  /** As that of the keyspace. Default: 1. */
+  readonly unit?: number
 }
 
 /**
@@ -19,16 +21,20 @@ export type PlanPairOptions = {
  * @throws InvalidPlacementError when the map is no partition, `from` holds nothing, or `into` holds something.
  * @throws ImpossiblePlanError when `from` holds one slot: what is hot in it can only be set apart by key ranges.
  */
-export function planSplit({ current, from, into }: PlanPairOptions): MovePlan {
-  const owners = ownersOf(current)
+export function planSplit({ current, from, into, unit = 1 }: PlanPairOptions): MovePlan {
+  const owners = ownersOf(current, unit)
   const held = countsOf(owners)
   const holds = holdingOf(held, from)
   requireNew(held, into)
   if (holds < 2)
-    throw new ImpossiblePlanError(`shard "${from}" holds one slot, which cannot be halved`)
+    throw new ImpossiblePlanError(
+      unit === 1
+        ? `shard "${from}" holds one slot, which cannot be halved`
+        : `shard "${from}" holds one group of ${unit} slots, which cannot be halved`,
+    )
   const gives = Math.floor(holds / 2)
   const quotas = new Map(held).set(from, holds - gives).set(into, gives)
-  return planTo(current, reassigned(owners, { quotas }))
+  return planTo(current, reassigned(owners, { quotas }), unit)
 }
 
 /**
@@ -36,8 +42,8 @@ export function planSplit({ current, from, into }: PlanPairOptions): MovePlan {
  *
  * @throws InvalidPlacementError when the map is no partition, one of the two holds nothing, or they are the same.
  */
-export function planMerge({ current, from, into }: PlanPairOptions): MovePlan {
-  const owners = ownersOf(current)
+export function planMerge({ current, from, into, unit = 1 }: PlanPairOptions): MovePlan {
+  const owners = ownersOf(current, unit)
   const held = countsOf(owners)
   holdingOf(held, from)
   holdingOf(held, into)
@@ -46,6 +52,7 @@ export function planMerge({ current, from, into }: PlanPairOptions): MovePlan {
   return planTo(
     current,
     owners.map((owner) => (owner === from ? into : owner)),
+    unit,
   )
 }
 
@@ -55,6 +62,8 @@ export type PlanDrainOptions = {
   readonly from: string
   /** The shards that take its slots; all that hold slots now must be among them, but `from`. */
   readonly nodes: readonly PlanNode[]
+  /** As that of the keyspace. Default: 1. */
+  readonly unit?: number
 }
 
 /**
@@ -65,11 +74,11 @@ export type PlanDrainOptions = {
  *   slots is missing.
  * @throws ImpossiblePlanError when the capacities are too small.
  */
-export function planDrain({ current, from, nodes }: PlanDrainOptions): MovePlan {
-  const owners = ownersOf(current)
+export function planDrain({ current, from, nodes, unit = 1 }: PlanDrainOptions): MovePlan {
+  const owners = ownersOf(current, unit)
   const held = countsOf(owners)
   holdingOf(held, from)
-  const taking = inNameOrder(checkedPlanNodes(nodes))
+  const taking = inNameOrder(inGroups(nodes, unit))
   const names = new Set(taking.map(({ name }) => name))
   if (names.has(from))
     throw new InvalidPlacementError('plan', `shard "${from}" cannot take what it gives`)
@@ -85,11 +94,12 @@ export function planDrain({ current, from, nodes }: PlanDrainOptions): MovePlan 
     }),
   )
   const quotas = new Map(taking.map(({ name }, index) => [name, shares[index] ?? 0]))
-  return planTo(current, reassigned(owners, { quotas }))
+  return planTo(current, reassigned(owners, { quotas }), unit)
 }
 
 export type PlanIsolateOptions = {
   readonly current: readonly SlotRange[]
+  /** Whole groups, when the keyspace has a unit. */
   readonly slots: readonly number[]
   readonly into: string
 }
