@@ -9,10 +9,29 @@ const at = z.int().min(0)
 /** What several lines of a product come to may be more than one line may hold. */
 const units = z.int().min(1)
 const line = z.object({ product: id, quantity: units })
+/** One operation of a provider on a payment; the amount is the operation's, and may be 0 where nothing was promised. */
+const paymentFact = z.object({
+  payment: id,
+  buyer: id,
+  order: id.nullable(),
+  operation: z.string(),
+  amountMinor: minorUnits,
+  currency,
+})
+
+type Definition = {
+  readonly data: z.ZodType
+  readonly consumers: readonly Consumer[]
+  /** Of what `data` means; 1 when absent. */
+  readonly version?: number
+  /** What makes the data of a version that of the next, by the older number; one for each version but the newest. */
+  readonly upgrades?: Readonly<Record<number, (data: unknown) => unknown>>
+}
 
 /**
  * Every event there is: what it says, and who is told. Additive only: a field may be added as optional, never changed;
- * a breaking change is a new type beside the old.
+ * a breaking change is a new type beside the old, or a new `version` with the upgrade that lifts what was written before.
+ * Deploy the consumers first: they refuse a version that they do not know.
  */
 export const events = {
   'member.registered': {
@@ -54,20 +73,7 @@ export const events = {
   },
   'order.placed': {
     data: z.object({ order: id, buyer: id, lines: z.array(line) }),
-    consumers: ['warehouse'],
-  },
-  'stock.reserved': {
-    data: z.object({ order: id, product: id, quantity: units }),
-    consumers: ['orders'],
-  },
-  'stock.refused': {
-    data: z.object({ order: id, product: id, quantity: units }),
-    consumers: ['orders'],
-  },
-  /** What is in stock at `tried` did not do for the order: `to` is asked next. */
-  'stock.passed_on': {
-    data: z.object({ order: id, product: id, quantity: units, to: id, tried: z.array(id) }),
-    consumers: ['warehouse'],
+    consumers: [],
   },
   /** Units have left one cell of a product's stock, and are to arrive in another, once. */
   'stock.moved': {
@@ -90,11 +96,12 @@ export const events = {
       order: id,
       buyer: id,
       sellers: z.array(id),
-      /** The lines that were reserved and must be released. */
-      release: z.array(line),
+      /** The products that were not in stock. */
       missing: z.array(id),
+      /** Why the payment was refused, when it was. */
+      payment: z.string().optional(),
     }),
-    consumers: ['warehouse', 'notifier', 'stats'],
+    consumers: ['notifier', 'stats'],
   },
   'goods.received': {
     data: z.object({
@@ -104,15 +111,32 @@ export const events = {
     }),
     consumers: ['warehouse'],
   },
+  /** Counts wait in the logs: says nothing of them, and is lost without harm. No outbox holds it. */
+  'counts.waiting': {
+    data: z.object({}),
+    consumers: ['stats'],
+  },
   /** An attempt at a webhook delivery is due. */
   'delivery.due': {
     data: z.object({ delivery: id }),
     consumers: ['notifier'],
   },
-} as const satisfies Record<
-  string,
-  { readonly data: z.ZodType; readonly consumers: readonly Consumer[] }
->
+  /** The provider promises the money. Of a top-up there is no order. */
+  'payment.authorised': { data: paymentFact, consumers: ['orders'] },
+  'payment.declined': { data: paymentFact.extend({ code: z.string() }), consumers: ['orders'] },
+  'payment.action_required': { data: paymentFact, consumers: [] },
+  'payment.captured': { data: paymentFact, consumers: [] },
+  'payment.voided': { data: paymentFact, consumers: [] },
+  'payment.refunded': { data: paymentFact, consumers: [] },
+  'payment.charged_back': { data: paymentFact, consumers: [] },
+  /** The provider refused what an operator asked for. */
+  'payment.operation_failed': { data: paymentFact.extend({ code: z.string() }), consumers: [] },
+  /** An endpoint is to be sent what it lacks of its member's events since a time, from the one after `after` on. */
+  'endpoint.replay_asked': {
+    data: z.object({ endpoint: id, since: at, all: z.boolean(), after: at }),
+    consumers: ['notifier'],
+  },
+} as const satisfies Record<string, Definition>
 
 export type EventType = keyof typeof events
 export type EventData<T extends EventType> = z.output<(typeof events)[T]['data']>
@@ -124,4 +148,19 @@ export function consumersOf(type: string): readonly Consumer[] {
 
 export function isEventType(type: string): type is EventType {
   return Object.hasOwn(events, type)
+}
+
+/** The version of a type's contract that this code writes, and the newest that it reads. */
+export function versionOf(type: EventType): number {
+  const definition: Definition = events[type]
+  return definition.version ?? 1
+}
+
+/** What `data` of an older version says in the words of this one. */
+export function upgraded(type: EventType, version: number, data: unknown): unknown {
+  const definition: Definition = events[type]
+  let lifted = data
+  for (let from = version; from < versionOf(type); from += 1)
+    lifted = definition.upgrades?.[from]?.(lifted) ?? lifted
+  return lifted
 }

@@ -25,13 +25,15 @@ export type InboxOptions = {
   readonly report: (error: unknown, requestId: string) => void
 }
 
-function poison(why: string, requestId: string): Response {
+/** `reasons` are the codes of what could not be read, such as `event_version_unknown`. */
+function poison(why: string, reasons: readonly string[], requestId: string): Response {
   return Response.json(
     {
       type: '/problems/poison',
       title: 'poison',
       status: poisonStatus,
       code: 'poison',
+      reasons,
       detail: why,
       instance: `urn:request:${requestId}`,
     },
@@ -51,13 +53,14 @@ async function receive(request: Request, options: InboxOptions): Promise<Respons
   const url = inboxUrl(options.publicUrl, options.consumer)
   await options.verifier.verify({ signature, body, url }, call)
   const parsed = delivery.safeParse(parseJson(bytes))
-  if (!parsed.success) return poison(parsed.error.message, call.requestId)
+  if (!parsed.success) return poison(parsed.error.message, ['delivery_malformed'], call.requestId)
   const { events, unreadable } = readEvents(parsed.data.events)
   if (events.length > 0) await options.apply(events, call)
   const [first] = unreadable
   if (first !== undefined) {
     return poison(
       `${unreadable.length} of ${parsed.data.events.length}: ${first.id}: ${first.why}`,
+      [...new Set(unreadable.map(({ code }) => code))],
       call.requestId,
     )
   }

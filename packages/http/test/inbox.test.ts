@@ -116,6 +116,21 @@ describe('the inbox route', () => {
     expect(applied).toEqual([])
   })
 
+  test.each([
+    ['a type that nobody knows', { type: 'member.ascended' }, 'event_type_unknown'],
+    ['a version that is not there yet', { v: 99 }, 'event_version_unknown'],
+    ['data of another type', { data: { follower: 'x' } }, 'event_data_invalid'],
+    ['no order number', { seq: 0 }, 'event_malformed'],
+  ])('says of %s why it is poison, and applies nothing of it', async (_what, wrong, reason) => {
+    const { status, body, applied } = await send(
+      undefined,
+      delivery(text({ ...registered(), ...wrong })),
+    )
+
+    expect([status, body['code'], body['reasons']]).toEqual([489, 'poison', [reason]])
+    expect(applied).toEqual([])
+  })
+
   test('applies what can be read before it gives up the rest', async () => {
     const good = registered()
 

@@ -1,4 +1,5 @@
 import { type EventData, events, type EventType, isEventType } from '@stoa/contracts'
+import { upgraded, versionOf } from '@stoa/contracts/events'
 import { type Ids, slotOfId } from '@stoa/kernel'
 import { z } from 'zod'
 
@@ -6,6 +7,8 @@ import { z } from 'zod'
 export type StoaEvent<T extends EventType = EventType> = {
   readonly id: string
   readonly type: T
+  /** The version of its contract; absent for the first. */
+  readonly v?: number
   /** The id of the aggregate it happened to. */
   readonly key: string
   /** The aggregate's version after it: the order of a key's events, whatever order they arrive in. */
@@ -30,12 +33,20 @@ export function newEvent<T extends EventType>(
   type: T,
   { data, ...source }: EventSource & { readonly data: EventData<T> },
 ): StoaEvent<T> {
-  return { id: ids.child(source.key), type, ...source, data }
+  const version = versionOf(type)
+  return {
+    id: ids.child(source.key),
+    type,
+    ...(version === 1 ? {} : { v: version }),
+    ...source,
+    data,
+  }
 }
 
 const envelope = z.object({
   id: z.string().refine((id) => isId(id)),
   type: z.string(),
+  v: z.int().min(1).optional(),
   key: z.string().length(20),
   seq: z.int().min(1),
   at: z.int().min(0),
@@ -51,8 +62,19 @@ function isId(text: string): boolean {
   }
 }
 
-/** What could not be read of a delivery, and never will be: it is poison, and no retry helps. */
-export type Unreadable = { readonly id: string; readonly why: string }
+/** Why an event cannot be read: what stands on the wire and in dead letters. */
+export type UnreadableCode =
+  | 'event_malformed'
+  | 'event_type_unknown'
+  | 'event_version_unknown'
+  | 'event_data_invalid'
+
+/** What could not be read of a delivery, and never will be by this version: it is poison, and no retry helps. */
+export type Unreadable = {
+  readonly id: string
+  readonly code: UnreadableCode
+  readonly why: string
+}
 
 /** The events of a delivery, and what in it is none. */
 export function readEvents(items: readonly unknown[]): {
@@ -71,12 +93,19 @@ export function readEvents(items: readonly unknown[]): {
 
 function readEvent(item: unknown): StoaEvent | Unreadable {
   const parsed = envelope.safeParse(item)
-  if (!parsed.success) return { id: 'unknown', why: parsed.error.message }
-  const { type, data, ...rest } = parsed.data
-  if (!isEventType(type)) return { id: rest.id, why: `no event is of type "${type}"` }
-  const checked = events[type].data.safeParse(data)
-  if (!checked.success) return { id: rest.id, why: checked.error.message }
-  return { ...rest, type, data: checked.data }
+  if (!parsed.success) return { id: 'unknown', code: 'event_malformed', why: parsed.error.message }
+  const { type, data, v = 1, ...rest } = parsed.data
+  if (!isEventType(type))
+    return { id: rest.id, code: 'event_type_unknown', why: `no event is of type "${type}"` }
+  const newest = versionOf(type)
+  if (v > newest) {
+    const why = `"${type}" is known up to version ${newest}, not ${v}`
+    return { id: rest.id, code: 'event_version_unknown', why }
+  }
+  const checked = events[type].data.safeParse(upgraded(type, v, data))
+  if (!checked.success)
+    return { id: rest.id, code: 'event_data_invalid', why: checked.error.message }
+  return { ...rest, type, ...(newest === 1 ? {} : { v: newest }), data: checked.data }
 }
 
 /** Narrows an event to one type, its data with it. */

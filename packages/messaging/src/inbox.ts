@@ -96,7 +96,7 @@ export function createInbox(deps: {
           throw error
         }
       }
-      await eachAlone(effects, (effect) => applyGroup([effect], call))
+      await eachAlone(halvesOf(effects), (half) => applyGroup(half, call))
     }
     return undefined
   }
@@ -116,7 +116,7 @@ export function createInbox(deps: {
 }
 
 /** The shard could not be asked: that is no fault of an effect, and none of them would fare better alone. */
-function isOutage(error: unknown): boolean {
+export function isOutage(error: unknown): boolean {
   return (
     error instanceof ShardUnavailableError ||
     error instanceof ShardBusyError ||
@@ -125,8 +125,17 @@ function isOutage(error: unknown): boolean {
   )
 }
 
+/** Both halves of a list of at least two: what fails in it is found in a number of steps that grows as its logarithm. */
+export function halvesOf<T>(items: readonly T[]): readonly (readonly T[])[] {
+  const middle = Math.ceil(items.length / 2)
+  return [items.slice(0, middle), items.slice(middle)]
+}
+
 /** Runs `work` on every item; throws the first failure when all have been tried. */
-async function eachAlone<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+export async function eachAlone<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const failures: unknown[] = []
   for (const item of items) {
     await work(item).catch((error: unknown) => failures.push(error))

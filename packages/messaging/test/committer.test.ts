@@ -53,7 +53,7 @@ describe('a commit', () => {
       JSON.stringify(work.event.data),
       't',
       'ready',
-      clock.now() + 10_000,
+      clock.now() + 1_000,
     ])
   })
 

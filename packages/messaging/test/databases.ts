@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 
 import { type Client, createClient, LibsqlError } from '@libsql/client'
 import {
@@ -25,10 +25,9 @@ import {
   type Topology,
 } from '@stoa/sharding'
 
-const ddl = await readFile(
-  new URL('../../../drizzle/shared/0000_shared.sql', import.meta.url),
-  'utf8',
-)
+const shared = new URL('../../../drizzle/shared/', import.meta.url)
+const files = (await readdir(shared)).filter((name) => name.endsWith('.sql')).toSorted()
+const ddl = await Promise.all(files.map((name) => readFile(new URL(name, shared), 'utf8')))
 
 /** What becomes of the next batches: the reply is lost after the effect, the request before it, or it is refused. */
 export type Spoilt = 'reply' | 'request' | 'refused'
@@ -65,11 +64,18 @@ async function runBatch(client: Client, statements: readonly Statement[], mode: 
   })
 }
 
+/** Changes what is sent, as a mutant would. */
+export type Rewrite = (sql: string) => string
+
 /** A database with the shared tables, incarnation `inc-<name>`. It owns no slot yet. */
-async function openDatabase(name: string): Promise<Database> {
+export async function openDatabase(
+  name: string,
+  rewrite: Rewrite = (sql) => sql,
+): Promise<Database> {
   const client = createClient({ url: 'file::memory:' })
   const next: Spoilt[] = []
-  for (const sql of ddl.split('--> statement-breakpoint')) await client.execute(sql)
+  for (const sql of ddl.flatMap((text) => text.split('--> statement-breakpoint')))
+    await client.execute(sql)
   const sent: (readonly Statement[])[] = []
   const database: Database = {
     name,
@@ -84,7 +90,8 @@ async function openDatabase(name: string): Promise<Database> {
       if (spoilt === 'refused') throw new ShardUnavailableError(name, 'network')
       if (spoilt === 'request') throw new AmbiguousWriteError(name)
       try {
-        return await runBatch(client, statements, mode)
+        const rewritten = statements.map(({ sql, args }) => ({ sql: rewrite(sql), args }))
+        return await runBatch(client, rewritten, mode)
       } catch (error) {
         throw faultOf(error, name) as Error
       } finally {

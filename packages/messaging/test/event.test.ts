@@ -27,6 +27,8 @@ describe('readEvents', () => {
     ['a time before 1970', { ...good, at: -1 }],
     ['an endless time', { ...good, at: Infinity }],
     ['an unknown type', { ...good, type: 'member.ascended' }],
+    ['a version that is not there yet', { ...good, v: 2 }],
+    ['the version 0', { ...good, v: 0 }],
     ['the type of every object', { ...good, type: 'constructor' }],
     ['a type that is a prototype', { ...good, type: '__proto__' }],
     ['the data of another type', { ...good, data: { follower: 'x' } }],
@@ -39,6 +41,15 @@ describe('readEvents', () => {
     expect(unreadable).toHaveLength(1)
     expect(unreadable[0]?.why).not.toBe('')
   })
+})
+
+test.each([
+  ['event_malformed', { ...good, seq: 0 }],
+  ['event_type_unknown', { ...good, type: 'member.ascended' }],
+  ['event_version_unknown', { ...good, v: 2 }],
+  ['event_data_invalid', { ...good, data: {} }],
+])('what cannot be read says why: %s', (code, bad) => {
+  expect(readEvents([bad]).unreadable).toMatchObject([{ code }])
 })
 
 test('an event is of its own type alone', () => {

@@ -1,5 +1,6 @@
 import { allShards } from '@stoa/adapters/keyspace'
 import { libsqlShard } from '@stoa/adapters/libsql'
+import type { Links } from '@stoa/contracts'
 import {
   createIds,
   rootCall,
@@ -96,3 +97,15 @@ async function spoil(origin: string, fault: Readonly<Record<string, unknown>>): 
 export const spoilDatabase = (fault: Readonly<Record<string, unknown>>) => spoil(libsqlUrl, fault)
 export const spoilQueue = (fault: Readonly<Record<string, unknown>>) =>
   spoil(new URL(qstashUrl).origin, fault)
+
+/** What the services were asked by ticks, as `name path`. */
+export const asked: string[] = []
+
+/** Services with nothing to go on with. */
+export const links: Links = {
+  defer: () => undefined,
+  fetcher: (name) => async (request) => {
+    asked.push(`${name} ${new URL(request.url).pathname}`)
+    return Response.json({})
+  },
+}

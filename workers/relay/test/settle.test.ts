@@ -7,7 +7,7 @@ import { expect, test, vi } from 'vitest'
 
 import { createRelay } from '../src/app.ts'
 import { settleMoves } from '../src/domain/settle.ts'
-import { env, meta, run, shardOf } from './harness.ts'
+import { env, links, meta, run, shardOf } from './harness.ts'
 
 const call = rootCall('settle-test')
 const token = env['LIBSQL_TOKEN'] ?? ''
@@ -56,7 +56,7 @@ test('a move whose coordinator died while its keys were frozen is gone on with',
     (await run(users, "SELECT state FROM _slot_owner WHERE lo = '009'")).flat()
   expect(await stateOf9()).toEqual(['frozen'])
 
-  const { sweep } = createRelay(env)
+  const { sweep } = createRelay(env, links)
   await sweep()
   expect(await stateOf9()).toEqual(['frozen'])
 

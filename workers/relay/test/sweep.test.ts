@@ -1,10 +1,13 @@
+import type { Links } from '@stoa/contracts'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { createRelay } from '../src/app.ts'
 import worker from '../src/index.ts'
 import {
+  asked,
   env,
   leaveReady,
+  links,
   meta,
   publishedTo,
   run,
@@ -15,7 +18,7 @@ import {
   timesPublished,
 } from './harness.ts'
 
-const { sweep } = createRelay(env)
+const { sweep } = createRelay(env, links)
 
 const sent = { state: 'sent', attempts: 1, error: null }
 
@@ -148,7 +151,6 @@ describe('a sweep', () => {
     await worker.scheduled({}, env)
 
     expect(await stateOf('users-0', id)).toEqual(sent)
-    expect(worker.fetch().status).toBe(404)
   })
 })
 
@@ -214,5 +216,25 @@ describe('a topology that has grown since the relay began', () => {
     await sweep()
 
     expect(await stateOf('users-0', id)).toEqual(sent)
+  })
+})
+
+describe('a tick', () => {
+  test('has every service go on with what it left, and one that fails stops no other', async () => {
+    asked.length = 0
+    const withFailure: Links = {
+      ...links,
+      fetcher: (name) =>
+        name === 'orders' ? () => Promise.reject(new Error('it is away')) : links.fetcher(name),
+    }
+
+    await createRelay(env, withFailure).sweep()
+
+    expect(asked.toSorted()).toEqual([
+      'notifier /internal/notifier/sweeps',
+      'payments /internal/payments/sweeps',
+      'reconciler /internal/reconciler/sweeps',
+      'stats /internal/stats/sweeps',
+    ])
   })
 })
