@@ -10,6 +10,7 @@ const usage = `Usage: npm run local [-- options]
   --libsql-port PORT    libSQL over HTTP            (STOA_LIBSQL_PORT, 8791)
   --redis-port PORT     Upstash Redis over REST     (STOA_REDIS_PORT, 8792)
   --qstash-port PORT    QStash                      (STOA_QSTASH_PORT, 8793)
+  --psp-port PORT       the payment provider        (STOA_PSP_PORT, 8794)
   --redis-engine NAME   auto, server or in-process  (STOA_REDIS_ENGINE, auto)
 `
 

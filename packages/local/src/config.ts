@@ -8,15 +8,20 @@ export const devTokens = {
   qstash: 'eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=',
   qstashCurrentKey: 'sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r',
   qstashNextKey: 'sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs',
+  psp: 'stoa-local-psp-key',
+  pspCallbacks: 'stoa-local-psp-callbacks',
 } as const
 
-export const serverNames = ['libsql', 'redis', 'qstash'] as const
+export const serverNames = ['libsql', 'redis', 'qstash', 'psp'] as const
 export type ServerName = (typeof serverNames)[number]
+
+/** A port for each server. The payment provider's may be left out where nobody pays. */
+export type Ports = Readonly<Record<Exclude<ServerName, 'psp'>, number>> & { readonly psp?: number }
 
 export type LocalConfig = {
   readonly dataDir: string
-  /** A port for each server; 0 takes a free one. */
-  readonly ports: Readonly<Record<ServerName, number>>
+  /** 0 takes a free one, and so does leaving it out. */
+  readonly ports: Ports
   readonly redisEngine: 'auto' | 'server' | 'in-process'
 }
 
@@ -25,7 +30,7 @@ export class InvalidConfigError extends Error {
   override readonly name = 'InvalidConfigError'
 }
 
-const defaultPorts = { libsql: 8791, redis: 8792, qstash: 8793 } as const
+const defaultPorts = { libsql: 8791, redis: 8792, qstash: 8793, psp: 8794 } as const
 const engines = ['auto', 'server', 'in-process'] as const
 
 /** Reads a port number. @throws InvalidConfigError naming `source`. */
@@ -63,6 +68,7 @@ function parseFlags(argv: readonly string[]): Env {
         'libsql-port': { type: 'string' },
         'redis-port': { type: 'string' },
         'qstash-port': { type: 'string' },
+        'psp-port': { type: 'string' },
         'redis-engine': { type: 'string' },
       },
     }).values
@@ -88,7 +94,12 @@ export function readConfig(argv: readonly string[], env: Env): LocalConfig {
   const engine = setting('redis-engine', source)
   return {
     dataDir: setting('data-dir', source)?.[0] ?? '.stoa/local',
-    ports: { libsql: port('libsql'), redis: port('redis'), qstash: port('qstash') },
+    ports: {
+      libsql: port('libsql'),
+      redis: port('redis'),
+      qstash: port('qstash'),
+      psp: port('psp'),
+    },
     redisEngine: engine === undefined ? 'auto' : parseEngine(...engine),
   }
 }
@@ -99,9 +110,9 @@ export function refuseProduction(env: Env): void {
   throw new InvalidConfigError('NODE_ENV is "production": the local servers refuse to start there')
 }
 
-/** The variables that any program with the official clients needs to use these servers. */
-export function clientEnv(ports: Readonly<Record<ServerName, number>>): Record<string, string> {
-  const url = (name: ServerName) => `http://127.0.0.1:${ports[name]}`
+/** The variables that any program needs to use these servers, with the official clients where there are such. */
+export function clientEnv(ports: Ports): Record<string, string> {
+  const url = (name: ServerName) => `http://127.0.0.1:${ports[name] ?? 0}`
   return {
     LIBSQL_URL: url('libsql'),
     TURSO_DATABASE_URL: url('libsql'),
@@ -112,5 +123,16 @@ export function clientEnv(ports: Readonly<Record<ServerName, number>>): Record<s
     QSTASH_TOKEN: devTokens.qstash,
     QSTASH_CURRENT_SIGNING_KEY: devTokens.qstashCurrentKey,
     QSTASH_NEXT_SIGNING_KEY: devTokens.qstashNextKey,
+    ...(ports.psp === undefined ? {} : pspEnv(ports.psp)),
+  }
+}
+
+/** The variables by which the payments service uses the provider of these servers. */
+function pspEnv(port: number): Record<string, string> {
+  return {
+    PAYMENTS_PROVIDER: 'sandbox',
+    SANDBOX_URL: `http://127.0.0.1:${port}`,
+    SANDBOX_KEY: devTokens.psp,
+    SANDBOX_CALLBACK_SECRET: devTokens.pspCallbacks,
   }
 }

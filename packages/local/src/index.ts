@@ -1,6 +1,6 @@
 /**
- * The embedded platform: libSQL over HTTP, Upstash Redis over REST and QStash on loopback, for development and tests,
- * used through the vendors' own clients. `startLocal` opens the three in this process; `supervise` runs them as
+ * The embedded platform: libSQL over HTTP, Upstash Redis over REST, QStash and a payment provider on loopback, for
+ * development and tests, used through the vendors' own clients. `startLocal` opens them in this process; `supervise` runs them as
  * processes that come back by themselves.
  */
 export { startLocal, type Local, type LocalOptions } from './start-local.ts'

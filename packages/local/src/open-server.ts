@@ -39,18 +39,23 @@ async function openEngine(
       const { createQstash } = await import('./qstash/index.ts')
       return createQstash({ dataDir, token: devTokens.qstash, fetch: faultyFetch(faults) })
     }
+    case 'psp': {
+      const { createPsp } = await import('./psp/index.ts')
+      const { psp: key, pspCallbacks: callbackSecret } = devTokens
+      return createPsp({ dataDir, key, callbackSecret, fetch: faultyFetch(faults) })
+    }
   }
 }
 
 /**
- * Opens one of the three servers in this process.
+ * Opens one of the servers in this process.
  *
  * @throws PortTakenError when its port is in use, InvalidConfigError when `NODE_ENV` is `production`.
  */
 export async function openServer(name: ServerName, config: LocalConfig): Promise<OpenServer> {
   refuseProduction(process.env)
   const faults = new Faults()
-  let port = config.ports[name]
+  let port = config.ports[name] ?? 0
   const origin = () => `http://127.0.0.1:${port}`
   const engine = await openEngine(name, config, { faults, origin })
   try {

@@ -82,7 +82,7 @@ class Keeper {
 }
 
 /**
- * Runs the three servers as processes of their own and restarts each that dies, on its port and with its data.
+ * Runs the servers as processes of their own and restarts each that dies, on its port and with its data.
  *
  * @throws Error with the server's own words when one cannot start; the others are ended first.
  */
@@ -100,7 +100,7 @@ export async function supervise(
     await close()
     throw failure.reason
   }
-  const ports = { libsql: 0, redis: 0, qstash: 0 }
+  const ports = { libsql: 0, redis: 0, qstash: 0, psp: 0 }
   for (const [index, result] of started.entries()) {
     const name = serverNames[index]
     if (name !== undefined && result.status === 'fulfilled') ports[name] = result.value

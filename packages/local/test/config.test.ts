@@ -8,7 +8,7 @@ describe('readConfig', () => {
 
     const { ports } = readConfig(['--libsql-port', '2001'], env)
 
-    expect(ports).toEqual({ libsql: 2001, redis: 1002, qstash: 8793 })
+    expect(ports).toEqual({ libsql: 2001, redis: 1002, qstash: 8793, psp: 8794 })
   })
 
   test.each([

@@ -88,6 +88,30 @@ const writers: Record<ServerName, () => Promise<Writer>> = {
       },
     }
   },
+  psp: async () => {
+    const headers = { authorization: `Bearer ${devTokens.psp}` }
+    const refs = new Map<string, number>()
+    return {
+      write: async (n) => {
+        const response = await fetch(`${url('psp')}/v1/payments`, {
+          method: 'POST',
+          headers: { ...headers, 'idempotency-key': `kept-${n}` },
+          body: JSON.stringify({ amountMinor: n, currency: 'EUR', token: 'tok_ok' }),
+        })
+        const { ref } = (await response.json()) as { ref: string }
+        refs.set(ref, n)
+      },
+      readAll: async () => {
+        const found: number[] = []
+        for (const [ref, n] of refs) {
+          const response = await fetch(`${url('psp')}/v1/payments/${ref}`, { headers })
+          await response.body?.cancel()
+          if (response.ok) found.push(n)
+        }
+        return found
+      },
+    }
+  },
 }
 
 describe.each(serverNames)('%s, killed with SIGKILL under load', (name) => {

@@ -20,9 +20,9 @@ export type Answer = {
   readonly body?: string | Uint8Array | AsyncIterable<string | Uint8Array>
 }
 
-/** One of the three engines behind its HTTP front. */
+/** One of the engines behind its HTTP front. */
 export type Engine = {
-  readonly name: 'libsql' | 'redis' | 'qstash'
+  readonly name: 'libsql' | 'redis' | 'qstash' | 'psp'
   handle(exchange: Exchange): Promise<Answer> | Answer
   /** The name of the database a request is for, so that a fault can hit one database only. */
   databaseOf(exchange: Exchange): string | undefined
