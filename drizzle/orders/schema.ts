@@ -40,11 +40,14 @@ export const orderHead = sqliteTable(
     createdAt: integer('created_at').notNull(),
     /** The request or the event that led to this version. */
     cause: text('cause').notNull(),
+    /** Why the payment was refused, or what it waits for. */
+    payment: text('payment'),
+    decidedAt: integer('decided_at'),
   },
   (t) => [index('order_head_buyer').on(t.buyer, t.id)],
 )
 
-/** The lines of an order at the prices of the moment it was placed, each with the answer of the warehouse. */
+/** The lines of an order at the prices of the moment it was placed, each with what the warehouse said of it. */
 export const orderLine = sqliteTable(
   'order_line',
   {

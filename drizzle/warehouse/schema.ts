@@ -22,6 +22,9 @@ export const reservation = sqliteTable(
     state: text('state', { enum: ['reserved', 'refused', 'released'] }).notNull(),
     version: integer('version').notNull(),
     changedAt: integer('changed_at').notNull(),
+    /** Where the wish went on from here. */
+    next: text('next'),
+    confirmedAt: integer('confirmed_at'),
   },
   (t) => [unique().on(t.product, t.orderId)],
 )

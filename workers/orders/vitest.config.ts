@@ -2,7 +2,13 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { PlainReporter } from '@stoa/tools/plain-reporter'
 import { defineConfig } from 'vitest/config'
 
-import { boundOffer, catalogDouble, usersDouble } from './test/doubles.ts'
+import {
+  boundOffer,
+  catalogDouble,
+  paymentsDouble,
+  usersDouble,
+  warehouseDouble,
+} from './test/doubles.ts'
 
 export default defineConfig({
   plugins: [
@@ -13,6 +19,8 @@ export default defineConfig({
         serviceBindings: {
           USERS: usersDouble,
           CATALOG: catalogDouble(new Map([[boundOffer.product, boundOffer]])),
+          WAREHOUSE: warehouseDouble(new Map(), new Map()),
+          PAYMENTS: paymentsDouble(new Set(), new Map()),
         },
       },
     })),

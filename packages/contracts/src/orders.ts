@@ -12,6 +12,7 @@ import {
   productId,
   quantity,
 } from './fields.ts'
+import { paymentMethod } from './payments.ts'
 import { route } from './route.ts'
 
 /** The most different products a cart or an order may hold. */
@@ -37,6 +38,8 @@ export const cart = priced.extend({
   member: memberId.nullable(),
   /** Products in the cart that are no longer offered. */
   gone: z.array(productId),
+  /** These lines at these prices, sealed for 15 minutes; absent when they cannot be ordered as they are. */
+  quote: z.string().optional(),
 })
 
 export const orderState = z.enum(['pending', 'confirmed', 'rejected'])
@@ -48,7 +51,30 @@ export const order = priced.extend({
   currency,
   /** The products that were not in stock, when rejected. */
   missing: z.array(productId),
+  /** Why the payment was refused, or what it waits for, such as `requires_action`. */
+  payment: z.string().nullable(),
   createdAt: moment,
+})
+
+/** One line of an order's history. An `order` line has only a moment; the others are what a participant was asked. */
+const timelineEntry = z.object({
+  at: moment,
+  step: z.enum(['order', 'payment', 'stock']),
+  action: z.enum(['placed', 'try', 'confirm', 'cancel', 'confirmed', 'rejected', 'ended']),
+  product: productId.optional(),
+  /** Of the last attempt. */
+  outcome: z.enum(['done', 'refused', 'pending', 'failed']).optional(),
+  attempts: z.int().optional(),
+  code: z.string().optional(),
+})
+
+export const timeline = z.object({
+  order: orderId,
+  state: orderState,
+  /** What is not reserved and authorised by then is given up. */
+  deadline: moment,
+  /** In order of time. */
+  entries: z.array(timelineEntry),
 })
 
 export const orders = {
@@ -96,10 +122,18 @@ export const orders = {
     id: 'placeOrder',
     method: 'post',
     path: '/v1/orders',
-    summary: 'Order what is in the cart; it is pending until the stock is reserved',
+    summary:
+      'Order what is in the cart: reserves the stock and authorises the payment; pending when either is not known yet',
     access: 'member',
     idempotent: true,
-    body: z.object({ cart: cartId, cartToken: z.string().max(200).optional() }),
+    body: z.object({
+      cart: cartId,
+      cartToken: z.string().max(200).optional(),
+      /** As `GET /v1/carts/{cart}` gave it: orders at its prices, and without asking for them. */
+      quote: z.string().max(100_000).optional(),
+      payment: paymentMethod,
+    }),
+    bodyBytesMax: 131_072,
     status: 201,
     reply: order,
   }),
@@ -113,6 +147,16 @@ export const orders = {
     status: 200,
     reply: order,
   }),
+  orderTimeline: route({
+    id: 'orderTimeline',
+    method: 'get',
+    path: '/v1/orders/{order}/timeline',
+    summary: 'Read what was done for an order of yours, and when',
+    access: 'member',
+    params: z.object({ order: orderId }),
+    status: 200,
+    reply: timeline,
+  }),
   listOrders: route({
     id: 'listOrders',
     method: 'get',
@@ -124,5 +168,15 @@ export const orders = {
     reply: pageOf(
       order.pick({ id: true, state: true, totalMinor: true, currency: true, createdAt: true }),
     ),
+  }),
+  sweepOrders: route({
+    id: 'sweepOrders',
+    method: 'post',
+    path: '/internal/orders/sweeps',
+    summary: 'Go on with orders that somebody left half-way',
+    access: 'service',
+    body: z.object({}),
+    status: 200,
+    reply: z.object({ taken: z.int(), finished: z.int(), stuck: z.array(orderId) }),
   }),
 } as const

@@ -31,6 +31,8 @@ import {
 const leaseMs = 60_000
 /** How long one action of one step may take. */
 const actionMs = 10_000
+/** Six requests may wait for headers in a Worker; one stays free. */
+const stepsAtOnce = 5
 /** The first wait before a saga that could not go on is taken up again; each next one is twice as long, to the most. */
 const retryMs = 1_000
 const retryMaxMs = 300_000
@@ -95,6 +97,15 @@ export type SagaRunner = {
   sweep(shard: SqlShard, call: Call): Promise<SagaSweep>
   /** One round trip. */
   read(id: string, call: Call): Promise<Saga | undefined>
+}
+
+/** Does `work` on all items, at most five at once; the next begins as soon as one has ended. */
+async function pooled<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values()
+  const workers = Array.from({ length: stepsAtOnce }, async () => {
+    for (const item of queue) await work(item)
+  })
+  await Promise.all(workers)
 }
 
 function isFinished(saga: Saga): boolean {
@@ -215,7 +226,7 @@ class Runner implements SagaRunner {
     let worked = saga
     for (const stage of stagesOf(saga, action)) {
       const steps = saga.steps.filter((step) => step.stage === stage && !isSettled(step, action))
-      await inWaves(steps, async (step) => {
+      await pooled(steps, async (step) => {
         const progress = await this.#ask(saga, [step, action], call)
         worked = withProgress(worked, step.name, [action, progress])
       })

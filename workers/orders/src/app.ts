@@ -1,19 +1,23 @@
 import type { Links } from '@stoa/contracts'
 import { createMemberService, type Service } from '@stoa/http'
 
-import { buildDeps } from './deps.ts'
+import { buildDeps, type OrdersOptions } from './deps.ts'
 import { readConfig } from './env.ts'
-import { serveStockEvents } from './inbox/stock.ts'
+import { servePaymentEvents } from './inbox/payments.ts'
 import { serveCarts } from './routes/carts.ts'
 import { serveOrders } from './routes/orders.ts'
 
-/** The orders service: carts, prices of the moment, orders. It calls users and catalog. @throws InvalidEnvError */
-export function createOrders(env: unknown, links: Links): Service {
+/**
+ * The orders service: carts, prices of the moment, orders. It calls users, catalog, warehouse and payments.
+ *
+ * @throws InvalidEnvError
+ */
+export function createOrders(env: unknown, links: Links, options: OrdersOptions = {}): Service {
   const config = readConfig(env)
-  const deps = buildDeps(config, links)
+  const deps = buildDeps(config, links, options)
   const service = createMemberService(config, links)
   serveCarts(service, deps)
   serveOrders(service, deps)
-  serveStockEvents(service, deps, config)
+  servePaymentEvents(service, deps, config)
   return service
 }

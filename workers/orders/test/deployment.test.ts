@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { boundOffer } from './doubles.ts'
 import { ask, cartOf, key, member, put } from './world.ts'
 
-test('the Worker of its own reaches users and catalog by its bindings', async () => {
+test('the Worker of its own reaches its neighbours by its bindings', async () => {
   const buyer = member()
   const cart = await cartOf(buyer)
   const item = `${cart.path}/items/${typedId('prd', boundOffer.product)}`
@@ -23,11 +23,17 @@ test('the Worker of its own reaches users and catalog by its bindings', async ()
   }
 
   const added = await send('PUT', item, { quantity: 2 })
-  const placed = await send('POST', '/v1/orders', { cart: cart.id })
+  const placed = await send('POST', '/v1/orders', {
+    cart: cart.id,
+    payment: { token: 'tok_good' },
+  })
 
   expect(added).toEqual({ status: 204, text: '' })
   expect(placed.status).toBe(201)
-  expect(JSON.parse(placed.text)).toMatchObject({ totalMinor: 2 * boundOffer.priceMinor })
+  expect(JSON.parse(placed.text)).toMatchObject({
+    state: 'confirmed',
+    totalMinor: 2 * boundOffer.priceMinor,
+  })
   const { id } = JSON.parse(placed.text) as { id: string }
   const shown = await ask('GET', `/v1/orders/${id}`, { headers: buyer.headers })
   expect(shown.text).toBe(placed.text)

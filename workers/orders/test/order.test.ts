@@ -1,15 +1,17 @@
 import { createIds, manualClock, seededRandom } from '@stoa/kernel'
-import { newEvent } from '@stoa/messaging'
+import { newSaga, type Saga, type SagaState } from '@stoa/transactions'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { type StockAnswer, stepsOf } from '../src/domain/order-settle.ts'
-import { type Answer, answered, newOrder, type Order } from '../src/domain/order.ts'
+import { orderDecided } from '../src/domain/order-events.ts'
+import { newOrder, type Order, refusedOf } from '../src/domain/order.ts'
+import { orderAfter, placementOf, productOf } from '../src/domain/placement.ts'
+import { historyOf } from '../src/domain/timeline.ts'
 
 const clock = manualClock(1_700_000_000_000)
 const ids = createIds({ clock, random: seededRandom(1) })
 
-function orderOf(count: number): Order {
+function orderOf(count: number, totalMinor = 100): Order {
   const lines = Array.from({ length: count }, (_, index) => ({
     product: ids.root(`product ${index}`),
     title: `Book ${index}`,
@@ -18,136 +20,114 @@ function orderOf(count: number): Order {
     seller: index % 2 === 0 ? ids.root('seller') : null,
   }))
   const buyer = ids.root('buyer')
-  const cart = ids.child(buyer)
-  const order = { id: ids.child(buyer), buyer, cart, totalMinor: 100, currency: 'EUR' }
-  return newOrder({ ...order, createdAt: clock.now(), lines })
+  const about = { id: ids.child(buyer), buyer, cart: ids.child(buyer), totalMinor, currency: 'EUR' }
+  return newOrder({ ...about, createdAt: clock.now(), lines })
 }
 
-const answer = fc.constantFrom<Answer>('reserved', 'refused')
+function sagaOf(order: Order): Saga {
+  const how = { method: { token: 'tok' }, deadlineMs: 60_000 }
+  return newSaga(placementOf(order, how), order, { id: order.id, now: order.createdAt })
+}
 
-/** An order, one answer for each of its lines, and these answers repeated and shuffled, each at least once. */
-const told = fc.array(answer, { minLength: 1, maxLength: 6 }).chain((answers) => {
-  const order = orderOf(answers.length)
-  const all = order.lines.map(({ product }, index) => ({
-    product,
-    answer: answers[index] ?? 'reserved',
-  }))
-  const repeats = fc.array(fc.constantFrom(...all), { maxLength: 8 })
-  return repeats.chain((more) => {
-    const sequence = [...all, ...more]
-    return fc
-      .shuffledSubarray(sequence, { minLength: sequence.length })
-      .map((shuffled) => ({ order, all, shuffled }))
+const outcome = fc.constantFrom('done', 'refused', 'pending', 'failed', undefined)
+const state = fc.constantFrom<SagaState>('trying', 'confirming', 'cancelling', 'done', 'cancelled')
+
+/** An order and its saga with anything known of its steps. */
+const heard = fc
+  .record({ outcomes: fc.array(outcome, { minLength: 2, maxLength: 8 }), state, at: fc.nat() })
+  .map(({ outcomes, state: reached, at }) => {
+    const order = orderOf(outcomes.length - 1)
+    const fresh = sagaOf(order)
+    const steps = fresh.steps.map((step, index) => {
+      const known = outcomes[index]
+      if (known === undefined) return step
+      const tried = { outcome: known, at: order.createdAt + (at % 60_000), attempts: 1, code: 'x' }
+      return { ...step, progress: { try: tried } }
+    })
+    return { order, saga: { ...fresh, state: reached, steps } }
+  })
+
+describe('the placement of an order', () => {
+  test('tries the payment and each product once, all at once', () => {
+    const order = orderOf(3)
+
+    const { steps } = sagaOf(order)
+
+    expect(steps.map(({ stage }) => stage)).toEqual([0, 0, 0, 0])
+    expect(steps.map(({ name }) => productOf(name))).toEqual([
+      undefined,
+      ...order.lines.map(({ product }) => product),
+    ])
+    expect(steps[0]?.request).toMatchObject({ order: order.id, amountMinor: 100, currency: 'EUR' })
+  })
+
+  test('has no payment when it costs nothing', () => {
+    expect(sagaOf(orderOf(1, 0)).steps.map(({ actions }) => actions.try)).toEqual(['stock'])
   })
 })
 
-/** Answers that may contradict each other and name products that were never ordered. */
-const wild = fc.nat({ max: 5 }).chain((extra) => {
-  const order = orderOf(extra + 1)
-  const products = [...order.lines.map(({ product }) => product), ids.root('a stranger')]
-  const one = fc.record({ product: fc.constantFrom(...products), answer })
-  return fc.array(one, { maxLength: 30 }).map((sequence) => ({ order, sequence }))
-})
-
-function stockAnswer(order: Order, said: { product: string; answer: Answer }): StockAnswer {
-  const data = { order: order.id, product: said.product, quantity: 1 }
-  const source = { key: said.product, seq: 1, at: clock.now(), cause: 'test', data }
-  return { ...said, order: order.id, event: newEvent(ids, `stock.${said.answer}`, source) }
-}
-
-describe('an order', () => {
-  test('ends alike whatever the order and the repetition of the answers', () => {
+describe('an order by its saga', () => {
+  test('is decided exactly when the saga is, once, with its moment', () => {
     fc.assert(
-      fc.property(told, ({ order, all, shuffled }) => {
-        const inOrder = all.reduce(answered, order)
+      fc.property(heard, ({ order, saga }) => {
+        const after = orderAfter(order, saga, 5)
 
-        const end = shuffled.reduce(answered, order)
+        const isPending = saga.state === 'trying'
+        expect(after.state === 'pending').toBe(isPending)
+        expect([after.version, after.decidedAt]).toEqual(isPending ? [1, null] : [2, 5])
+        const isKept = saga.state === 'confirming' || saga.state === 'done'
+        expect(after.state === 'confirmed').toBe(isKept)
+      }),
+    )
+  })
 
-        expect(end).toEqual(inOrder)
-        expect(end.version).toBe(2)
-        expect(end.state).toBe(
-          all.some((each) => each.answer === 'refused') ? 'rejected' : 'confirmed',
+  test('says of each line what the warehouse said of it, and of the payment why it waits or failed', () => {
+    fc.assert(
+      fc.property(heard, ({ order, saga }) => {
+        const after = orderAfter(order, saga, 5)
+
+        const [pays, ...reserves] = saga.steps.map(({ progress }) => progress.try?.outcome)
+        const said = { done: 'reserved', refused: 'refused', pending: 'pending', failed: 'pending' }
+        expect(after.lines.map((line) => line.state)).toEqual(
+          reserves.map((each) => (each === undefined ? 'pending' : said[each])),
         )
+        const isKnown = pays === 'done' || pays === undefined
+        const reasons = isKnown ? [null] : pays === 'refused' ? ['x'] : ['x', null]
+        expect(reasons).toContain(after.payment)
       }),
     )
   })
 
-  test('is pending exactly while a line is, and never leaves a decided state', () => {
+  test('tells of its decision once, with sequence number 2 and what was missing', () => {
     fc.assert(
-      fc.property(wild, ({ order, sequence }) => {
-        let current = order
-        for (const said of sequence) {
-          const next = answered(current, said)
-          const waits = next.lines.some(({ state }) => state === 'pending')
-          expect(next.state === 'pending').toBe(waits)
-          expect(next.version).toBe(waits ? 1 : 2)
-          expect(current.state === 'pending' || next === current).toBe(true)
-          current = next
-        }
+      fc.property(heard, ({ order, saga }) => {
+        const after = orderAfter(order, saga, 5)
+
+        const events = orderDecided(ids, after, { at: 5, cause: 'test' })
+
+        expect(events.map(({ key, seq }) => [key, seq])).toEqual(
+          after.state === 'pending' ? [] : [[order.id, 2]],
+        )
+        const missing = events.map(({ data }) => ('missing' in data ? data.missing : 'confirmed'))
+        const expected = after.state === 'rejected' ? refusedOf(after) : 'confirmed'
+        expect(missing).toEqual(after.state === 'pending' ? [] : [expected])
       }),
     )
   })
 
-  test('keeps the first answer of a line', () => {
+  test('has a history in order of time, which begins when it was placed', () => {
     fc.assert(
-      fc.property(wild, ({ order, sequence }) => {
-        const first = new Map<string, Answer>()
-        for (const said of sequence) {
-          if (!first.has(said.product)) first.set(said.product, said.answer)
-        }
+      fc.property(heard, ({ order, saga }) => {
+        const after = orderAfter(order, saga, order.createdAt + 70_000)
 
-        const end = sequence.reduce(answered, order)
+        const lines = historyOf(after, saga)
 
-        for (const { product, state } of end.lines) {
-          expect(state).toBe(first.get(product) ?? 'pending')
-        }
+        expect(lines[0]).toMatchObject({ action: 'placed', at: order.createdAt })
+        const moments = lines.map(({ at }) => at)
+        expect(moments).toEqual(moments.toSorted((a, b) => a - b))
+        const asked = saga.steps.filter(({ progress }) => progress.try !== undefined)
+        expect(lines.filter(({ action }) => action === 'try')).toHaveLength(asked.length)
       }),
     )
-  })
-})
-
-describe('the steps of a delivery', () => {
-  test('decide an order in exactly one of them, which says so once with sequence number 2', () => {
-    fc.assert(
-      fc.property(told, ({ order, shuffled }) => {
-        const answers = shuffled.map((each) => stockAnswer(order, each))
-
-        const steps = stepsOf({ ids, clock }, new Map([[order.id, order]]), answers)
-
-        const events = steps.flatMap((step) => step.events)
-        expect(events.map(({ key, seq }) => [key, seq])).toEqual([[order.id, 2]])
-        expect(steps).toHaveLength(answers.length)
-      }),
-    )
-  })
-
-  test('name every line once in what is said: released, missing or confirmed', () => {
-    fc.assert(
-      fc.property(told, ({ order, shuffled }) => {
-        const answers = shuffled.map((each) => stockAnswer(order, each))
-
-        const steps = stepsOf({ ids, clock }, new Map([[order.id, order]]), answers)
-
-        const [event] = steps.flatMap((step) => step.events)
-        const data = event?.data as {
-          readonly lines?: readonly { product: string; quantity: number }[]
-          readonly release?: readonly { product: string; quantity: number }[]
-          readonly missing?: readonly string[]
-        }
-        const named = [...(data.lines ?? []), ...(data.release ?? [])]
-        const products = [...named.map(({ product }) => product), ...(data.missing ?? [])]
-        expect(products.toSorted()).toEqual(order.lines.map(({ product }) => product))
-        for (const { product, quantity } of named) {
-          expect(order.lines.find((line) => line.product === product)?.quantity).toBe(quantity)
-        }
-      }),
-    )
-  })
-
-  test('leave out answers for orders that were not found', () => {
-    const order = orderOf(1)
-    const answers = [stockAnswer(order, { product: ids.root('x'), answer: 'reserved' })]
-
-    expect(stepsOf({ ids, clock }, new Map(), answers)).toEqual([])
   })
 })

@@ -13,7 +13,14 @@ import { deliveryOf } from '@stoa/testing/deliver'
 import { afterAll, inject } from 'vitest'
 
 import { createOrders } from '../src/app.ts'
-import { catalogDouble, type OfferedProduct, usersDouble } from './doubles.ts'
+import {
+  catalogDouble,
+  type Held,
+  type OfferedProduct,
+  paymentsDouble,
+  usersDouble,
+  warehouseDouble,
+} from './doubles.ts'
 
 const env = inject('stoaEnv')
 const libsqlUrl = new URL(env['META_URL'] ?? '').origin
@@ -23,29 +30,62 @@ export const ids = createIds({ clock: systemClock, random: secureRandom })
 const deferred: Promise<unknown>[] = []
 afterAll(() => Promise.allSettled(deferred))
 
-type Hooks = { users?: () => Promise<unknown>; catalog?: () => Promise<unknown> }
+type Neighbour = 'users' | 'catalog' | 'warehouse' | 'payments'
+type Answering = () => Promise<Response>
+type Hooks = {
+  users?: () => Promise<unknown>
+  catalog?: () => Promise<unknown>
+  /** In the way of every call of a neighbour: it may come before, after, twice, or never. */
+  fetch?: (name: Neighbour, answer: Answering) => Promise<Response>
+}
 
 /** What is offered now, and what happens before a double answers. */
 export const offers = new Map<string, OfferedProduct>()
-export const calls = { users: 0, catalog: 0 }
+export const calls = { users: 0, catalog: 0, warehouse: 0, payments: 0 }
 export const hooks: Hooks = {}
 
+/** How many units there are of a product, by raw id; of others there are enough. */
+export const stock = new Map<string, number>()
+/** Orders whose payer has done what was asked for. */
+export const answered = new Set<string>()
+/** What the participants hold for sagas. */
+export const reserved = new Map<string, Held>()
+export const paid = new Map<string, Held>()
+
+const doubles = {
+  users: async (request: Request) => usersDouble(request),
+  catalog: async (request: Request) => catalogDouble(offers)(request),
+  warehouse: warehouseDouble(stock, reserved),
+  payments: paymentsDouble(answered, paid),
+}
+
+function isNeighbour(name: string): name is Neighbour {
+  return Object.hasOwn(doubles, name)
+}
+
 /** The orders service in an isolate of its own, as far as an isolate is its memory. */
-export function startService(): Service {
-  const catalog = catalogDouble(offers)
-  return createOrders(env, {
+export function startService(options: Parameters<typeof createOrders>[2] = {}): Service {
+  const links: Parameters<typeof createOrders>[1] = {
     defer: (work) => deferred.push(work),
     fetcher: (name) => async (request) => {
-      if (name === 'users') {
-        calls.users += 1
-        await hooks.users?.()
-        return usersDouble(request)
-      }
-      calls.catalog += 1
-      await hooks.catalog?.()
-      return catalog(request)
+      if (!isNeighbour(name)) throw new Error(`there is no ${name} here`)
+      calls[name] += 1
+      if (name === 'users') await hooks.users?.()
+      if (name === 'catalog') await hooks.catalog?.()
+      // A request can be read once, and a hook may let it come twice.
+      const answer = () => doubles[name](request.clone())
+      return hooks.fetch === undefined ? answer() : hooks.fetch(name, answer)
     },
-  })
+  }
+  return createOrders(env, links, options)
+}
+
+/** Resolves when what was begun after answers has ended. */
+export async function quiet(): Promise<void> {
+  for (let seen = -1; seen !== deferred.length;) {
+    seen = deferred.length
+    await Promise.allSettled(deferred)
+  }
 }
 
 export const service = startService()
@@ -126,39 +166,46 @@ export function put(
   return ask('PUT', path, { headers: { ...cart.headers, ...more }, body: { quantity } })
 }
 
-export function order(who: Person, cart: OpenCart, more: Ask & { readonly key?: string } = {}) {
-  const token = cart.headers['x-cart-token']
+type Placing = Ask & { readonly key?: string; readonly token?: string; readonly quote?: string }
+
+export function order(who: Person, cart: OpenCart, more: Placing = {}) {
+  const cartToken = cart.headers['x-cart-token']
+  const { token = 'tok_good', quote } = more
   return ask('POST', '/v1/orders', {
     headers: { ...who.headers, ...key(more.key), ...more.headers },
-    body: { cart: cart.id, ...(token === undefined ? {} : { cartToken: token }) },
+    body: {
+      cart: cart.id,
+      payment: { token },
+      ...(cartToken === undefined ? {} : { cartToken }),
+      ...(quote === undefined ? {} : { quote }),
+    },
     ...(more.from === undefined ? {} : { from: more.from }),
   })
 }
 
 export type Placed = { readonly id: string; readonly raw: string; readonly buyer: Person }
 
-/** A pending order of `products`, one of each. */
-export async function placed(products: readonly OfferedProduct[]): Promise<Placed> {
+/** An order of `products`, one of each. */
+export async function placed(
+  products: readonly OfferedProduct[],
+  how: Placing = {},
+): Promise<Placed> {
   const buyer = member()
   const cart = await cartOf(buyer)
   for (const product of products) await put(cart, product)
-  const { body } = await order(buyer, cart)
+  const { body } = await order(buyer, cart, how)
   return { id: String(body['id']), raw: String(body['id']).replace('ord_', ''), buyer }
 }
 
-/** What the warehouse says of one line. */
-export function said(
-  type: 'stock.reserved' | 'stock.refused',
-  orderId: string,
-  { product }: OfferedProduct,
+/** What the payments service says of an order's payment. */
+export function paymentSaid(
+  type: 'payment.authorised' | 'payment.declined',
+  made: Placed,
 ): StoaEvent {
-  return newEvent(ids, type, {
-    key: product,
-    seq: 1,
-    at: Date.now(),
-    cause: 'test',
-    data: { order: orderId, product, quantity: 1 },
-  })
+  const payment = ids.child(made.buyer.id)
+  const fact = { payment, buyer: made.buyer.id, order: made.raw, amountMinor: 1, currency: 'EUR' }
+  const data = { ...fact, operation: 'authorise', code: 'x' }
+  return newEvent(ids, type, { key: payment, seq: 1, at: Date.now(), cause: 'test', data })
 }
 
 export async function deliver(
@@ -180,6 +227,47 @@ export async function rowsEverywhere(
   return answers.flatMap(([rows]) => rows?.rows ?? [])
 }
 
+/** Writes rows of one table in all databases of the keyspace, as time or a crash would leave them. */
+export async function writeEverywhere(sql: string, args: readonly SqlValue[]): Promise<void> {
+  const call = rootCall('test')
+  const database = { metaUrl: env['META_URL'] ?? '', token: env['LIBSQL_TOKEN'] ?? '' }
+  const shards = (await allShards(database, call)).filter(({ name }) => name.startsWith('orders-'))
+  await Promise.all(shards.map((each) => each.batch([{ sql, args }], 'write', call)))
+}
+
+/** How many units of a product the warehouse holds for orders, by how they stand. */
+export function unitsOf(product: string): Readonly<Partial<Record<Held['state'], number>>> {
+  const mine = [...reserved.values()].filter((each) => each.product === typedId('prd', product))
+  const units: Partial<Record<Held['state'], number>> = {}
+  for (const { state, quantity = 0 } of mine) units[state] = (units[state] ?? 0) + quantity
+  return units
+}
+
+/** Lets so much time pass for an order that its lease has ended and it is due. */
+export function letTimePass(orderId: string): Promise<void> {
+  return writeEverywhere('UPDATE saga SET lease_until = 0, next_at = 0 WHERE id = ?', [orderId])
+}
+
+export function letDeadlinePass(orderId: string): Promise<void> {
+  return writeEverywhere('UPDATE saga SET deadline = 1 WHERE id = ?', [orderId])
+}
+
+/** Sweeps as the cron does. */
+export async function sweep(from: Service = service): Promise<Reply['body']> {
+  return (await ask('POST', '/internal/orders/sweeps', { body: {}, from })).body
+}
+
+/** Sweeps until an order has ended. */
+export async function untilEnded(orderId: string, from: Service = service): Promise<void> {
+  for (let tries = 0; tries < 20; tries += 1) {
+    await letTimePass(orderId)
+    await sweep(from)
+    const rows = await rowsEverywhere('SELECT finished_at FROM saga WHERE id = ?', [orderId])
+    if (rows[0]?.[0] !== null) return
+  }
+  throw new Error(`order ${orderId} does not end`)
+}
+
 /** The events that an order has said, in order. */
 export async function eventsOf(orderId: string) {
   const rows = await rowsEverywhere(
@@ -193,23 +281,14 @@ export async function eventsOf(orderId: string) {
   }))
 }
 
-/** Spoils the next request to the databases that matches; answers the name of the rule. */
-export async function spoil(rule: Readonly<Record<string, unknown>>): Promise<string> {
+/** Spoils the next request to the databases that matches. */
+export async function spoil(rule: Readonly<Record<string, unknown>>): Promise<void> {
   const response = await fetch(`${libsqlUrl}/_local/faults`, {
     method: 'POST',
     body: JSON.stringify(rule),
   })
   if (response.status !== 201) throw new Error(await response.text())
-  return ((await response.json()) as { id: string }).id
-}
-
-/** Resolves when the rule has met all its requests. */
-export async function untilSpoilt(rule: string): Promise<void> {
-  for (;;) {
-    const response = await fetch(`${libsqlUrl}/_local/faults`)
-    const { faults } = (await response.json()) as { faults: { id: string; times: number }[] }
-    if (faults.find(({ id }) => id === rule)?.times === 0) return
-  }
+  await response.body?.cancel()
 }
 
 /** How many requests to the databases a request id has caused so far. */

@@ -1,28 +1,27 @@
 import { prefixOf, slotOfId } from '@stoa/kernel'
-import { isOf, type StoaEvent } from '@stoa/messaging'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { cellsOf } from '../src/domain/cell.ts'
+import { cellsOf, entryOf } from '../src/domain/cell.ts'
 import { setApart } from './apart.ts'
 import {
+  askOnce,
   brokenRules,
   created,
   deliver,
-  deliverOnce,
   getStock,
+  giveBack,
   goods,
+  keep,
   levelOf,
   newId,
-  outcomes,
+  openTries,
   ownEvents,
-  placed,
-  rejected,
+  reserve,
   selectEach,
   settle,
   spoil,
   spread,
-  stateOf,
 } from './harness.ts'
 
 /** The units that are free in each database. */
@@ -58,18 +57,22 @@ function orders(count: number): readonly string[] {
 }
 
 function one(product: string) {
-  return [{ product, quantity: 1 }]
+  return { product, quantity: 1 }
 }
 
-async function endsOf(product: string, all: readonly string[]): Promise<readonly unknown[]> {
-  const ends = await Promise.all(all.map((order) => outcomes(product, order)))
-  return ends.flat()
+/** An order that asks first in the other database, where half of the lanes lie. */
+function farOrder(product: string): string {
+  for (;;) {
+    const order = newId()
+    if (entryOf(product, order) < `${prefixOf(product)}R`) return order
+  }
 }
 
 describe('PUT /v1/stock/{product}/cells', () => {
   test('spreads what is free evenly, moves back to one, and keeps the sum and the ledger', async () => {
     const product = newId()
-    await deliver(created(product, 100), placed(newId(), [{ product, quantity: 15 }]))
+    await deliver(created(product, 100))
+    await reserve(newId(), { product, quantity: 15 })
 
     const there = await spread(product, 17)
     await settle(product, 3)
@@ -132,15 +135,12 @@ describe('a hot product whose cells lie in two databases', () => {
     const product = await newHot(40, 17)
     const before = await freeOf(product)
     const all = orders(60)
-    const events = all.map((order) => placed(order, one(product)))
 
-    await Promise.all([...events, ...events].map((event) => deliver(event)))
-    await settle(product, 2)
+    const answers = await Promise.all([...all, ...all].map((order) => reserve(order, one(product))))
 
     expect(Object.values(before).every((units) => units > 0)).toBe(true)
-    const ends = await endsOf(product, all)
-    expect(ends.filter((type) => type === 'stock.reserved')).toHaveLength(40)
-    expect(ends.filter((type) => type === 'stock.refused')).toHaveLength(20)
+    expect(answers.filter((answer) => answer === 'done')).toHaveLength(80)
+    expect(answers.filter((answer) => answer === 'out_of_stock')).toHaveLength(40)
     expect((await getStock(product)).body).toMatchObject({ onHand: 40, reserved: 40, available: 0 })
     expect(await brokenRules(product)).toEqual([])
   })
@@ -149,13 +149,8 @@ describe('a hot product whose cells lie in two databases', () => {
     // Every lane in turn, so that some ask beside the home and some in the other database.
     for (let count = 0; count < 6; count += 1) {
       const product = await newHot(1, 1)
-      const order = newId()
 
-      const response = await deliverOnce([placed(order, one(product))])
-      await settle(product)
-
-      expect(response.status).toBe(200)
-      expect(await outcomes(product, order)).toEqual(['stock.reserved'])
+      expect((await askOnce('try', newId(), one(product))).body).toEqual({ outcome: 'done' })
     }
   })
 
@@ -163,46 +158,70 @@ describe('a hot product whose cells lie in two databases', () => {
     const product = await newHot(12, 1)
     const all = orders(20)
 
-    await deliver(...all.map((order) => placed(order, one(product))))
-    await settle(product)
+    const answers = await Promise.all(all.map((order) => reserve(order, one(product))))
 
-    const ends = await endsOf(product, all)
-    expect(ends.filter((type) => type === 'stock.reserved')).toHaveLength(12)
+    expect(answers.filter((answer) => answer === 'done')).toHaveLength(12)
     expect(await brokenRules(product)).toEqual([])
   })
 
-  test('gets back what a rejected order had, wherever that was, and sells it again', async () => {
+  test('keeps what is confirmed, in whatever database it lies', async () => {
     const product = await newHot(20, 17)
-    const first = orders(20)
-    await deliver(...first.map((order) => placed(order, one(product))))
-    await settle(product)
+    const all = orders(20)
+    await Promise.all(all.map((order) => reserve(order, one(product))))
 
-    await Promise.all(first.map((order) => deliver(rejected(order, one(product)))))
+    await Promise.all([...all, ...all].map((order) => keep(order, one(product))))
 
-    expect(await levelOf(product)).toEqual({ onHand: 20, reserved: 0 })
-    const second = orders(20)
-    await deliver(...second.map((order) => placed(order, one(product))))
-    await settle(product)
+    expect(await openTries(product)).toBe(0)
     expect(await levelOf(product)).toEqual({ onHand: 20, reserved: 20 })
     expect(await brokenRules(product)).toEqual([])
   })
 
-  test('reserves nothing for an order that was rejected while its wish was on the way', async () => {
-    const product = await newHot(6, 1)
-    const all = orders(16)
-    await deliver(...all.map((order) => placed(order, one(product))))
-    const onWay = (await ownEvents(product)).flatMap((event) =>
-      isOf(event, 'stock.passed_on') ? [event.data.order] : [],
-    )
-    const before = await levelOf(product)
+  test('gets back what an order had, wherever that was, and sells it again', async () => {
+    const product = await newHot(20, 17)
+    const first = orders(20)
+    await Promise.all(first.map((order) => reserve(order, one(product))))
 
-    await deliver(...onWay.map((order) => rejected(order, one(product))))
-    await settle(product, 2)
+    await Promise.all([...first, ...first].map((order) => giveBack(order, one(product))))
 
-    expect(onWay.length).toBeGreaterThan(0)
-    expect(await levelOf(product)).toEqual(before)
-    for (const order of onWay) expect(await stateOf(product, order)).toBe('released')
+    expect(await levelOf(product)).toEqual({ onHand: 20, reserved: 0 })
+    await Promise.all(orders(20).map((order) => reserve(order, one(product))))
+    expect(await levelOf(product)).toEqual({ onHand: 20, reserved: 20 })
     expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('reserves nothing for an order that was given back while its wish was on the way', async () => {
+    const product = await newHot(6, 1)
+    for (let count = 0; count < 4; count += 1) {
+      const order = farOrder(product)
+      const requestId = crypto.randomUUID()
+      await spoil({ action: 'drop-request', times: 9, skip: 1, match: { requestId } })
+
+      const cut = await askOnce('try', order, { ...one(product), requestId })
+      const back = await giveBack(order, one(product))
+      const late = await reserve(order, one(product))
+
+      expect([cut.status, back, late]).toEqual([503, 'done', 'hanging'])
+    }
+    expect(await levelOf(product)).toEqual({ onHand: 6, reserved: 0 })
+    expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('reserves once when the reply of the second database is lost, and stock comes to the first', async () => {
+    const product = await newHot(6, 1)
+    const order = farOrder(product)
+    const requestId = crypto.randomUUID()
+    await spoil({ action: 'drop-reply', times: 9, skip: 1, match: { requestId } })
+
+    const cut = await askOnce('try', order, { ...one(product), requestId })
+    await spread(product, 17)
+    await settle(product)
+    const again = await reserve(order, one(product))
+
+    expect([cut.status, again]).toEqual([503, 'done'])
+    expect(await levelOf(product)).toEqual({ onHand: 6, reserved: 1 })
+    expect(await brokenRules(product)).toEqual([])
+    await giveBack(order, one(product))
+    expect(await levelOf(product)).toEqual({ onHand: 6, reserved: 0 })
   })
 })
 
@@ -213,7 +232,7 @@ const step = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('reject' as const), order: fc.nat({ max: 11 }) }),
+    arbitrary: fc.record({ kind: fc.constant('back' as const), order: fc.nat({ max: 11 }) }),
   },
   {
     weight: 2,
@@ -230,7 +249,11 @@ const step = fc.oneof(
     }),
   },
   {
-    weight: 5,
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('cut' as const), order: fc.nat({ max: 11 }) }),
+  },
+  {
+    weight: 4,
     arbitrary: fc.record({ kind: fc.constant('tell' as const), which: fc.nat({ max: 30 }) }),
   },
 )
@@ -241,39 +264,51 @@ test('keeps its rules and every unit, however orders, spreading and what it tell
     async (steps) => {
       const product = await newHot(6, 1)
       const all = orders(12)
-      const wishes = all.map((order) => placed(order, one(product)))
-      const wished = new Set<string>()
+      const backs = new Set<string>()
+      const answers = new Map<string, string>()
       let arrived = 6
-      const act = async (event: StoaEvent | undefined) => {
-        if (event !== undefined) await deliver(event)
+      const wish = async (order: string) => {
+        const answer = await reserve(order, one(product))
+        const before = answers.get(order) ?? answer
+        expect(backs.has(order) ? ['hanging', 'out_of_stock'] : [before]).toContain(answer)
+        answers.set(order, answer)
       }
       for (const each of steps) {
+        const order = ('order' in each ? all[each.order] : undefined) ?? ''
         if (each.kind === 'order') {
-          await act(wishes[each.order])
-          wished.add(all[each.order] ?? '')
-        } else if (each.kind === 'reject') {
-          await act(rejected(all[each.order] ?? '', one(product)))
+          await wish(order)
+        } else if (each.kind === 'back') {
+          await giveBack(order, one(product))
+          backs.add(order)
+        } else if (each.kind === 'cut') {
+          const requestId = crypto.randomUUID()
+          await spoil({ action: 'drop-request', times: 9, skip: 1, match: { requestId } })
+          await askOnce('try', order, { ...one(product), requestId })
         } else if (each.kind === 'spread') {
           await spread(product, each.cells)
         } else if (each.kind === 'goods') {
-          await act(goods(newId(), [{ product, received: each.units }]))
+          await deliver(goods(newId(), [{ product, received: each.units }]))
           arrived += each.units
         } else {
           const events = await ownEvents(product)
-          await act(events[each.which % Math.max(1, events.length)])
+          const event = events[each.which % Math.max(1, events.length)]
+          if (event !== undefined) await deliver(event)
         }
         const level = await levelOf(product)
         expect((level?.onHand ?? 0) + (await onTheWay(product))).toBe(arrived)
         expect(await brokenRules(product)).toEqual([])
       }
       await settle(product, 2)
-      for (const event of wishes) if (wished.has(event.data.order)) await deliver(event)
-      await settle(product)
+      for (const order of all) {
+        await wish(order)
+        if (answers.get(order) === 'done') await keep(order, one(product))
+        else await giveBack(order, one(product))
+      }
 
       expect(await onTheWay(product)).toBe(0)
       expect((await levelOf(product))?.onHand).toBe(arrived)
       expect(await brokenRules(product)).toEqual([])
-      for (const order of wished) expect(await stateOf(product, order)).toBeDefined()
+      expect(await openTries(product)).toBe(0)
     },
   )
   await fc.assert(property, { numRuns: 8 })

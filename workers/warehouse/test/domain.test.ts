@@ -1,12 +1,17 @@
 import { createIds, manualClock, parseId, prefixOf, rootCall, seededRandom } from '@stoa/kernel'
-import { isOf, newEvent } from '@stoa/messaging'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
+import {
+  type AskedBranch,
+  type Reservation,
+  ReservationLostError,
+  runStockBranch,
+  type Told,
+} from '../src/domain/branch.ts'
 import { cellsOf, entryOf, spreadCells } from '../src/domain/cell.ts'
 import { mergeLines } from '../src/domain/change.ts'
 import { derivedId, reservationId } from '../src/domain/derived-id.ts'
-import { askOn, release, reserve } from '../src/domain/reserve.ts'
 import { planSpread } from '../src/domain/spread.ts'
 import { available } from '../src/domain/stock.ts'
 
@@ -60,66 +65,75 @@ describe('mergeLines', () => {
   })
 })
 
-describe('reserve and release', () => {
+describe('a stock branch', () => {
   const [product, order] = [ids.root('p'), ids.root('o')]
-  const source = { key: order, seq: 1, at: 0, cause: 'test' }
-  const lines = [{ product, quantity: 2 }]
-  const data = { order, product, quantity: 2 }
-  const placed = newEvent(ids, 'order.placed', {
-    ...source,
-    data: { order, buyer: ids.root('b'), lines },
-  })
+  const branch = { gid: order, branch: 'stock', op: 'try', order, product, quantity: 2 } as const
   const entry = entryOf(product, order)
-  /** All cells in one database, or those of `far` in another. */
-  const depsOf = (far: readonly string[] = []) => ({
-    ids,
-    clock,
-    stock: {
-      places: async () => [cellsOf(product).filter((cell) => !far.includes(cell)), far],
-    },
-  })
 
-  test('prepare both outcomes under the key of the reservation, caused by the order', async () => {
-    const [change] = await reserve(placed, depsOf(), rootCall('test'))
+  /** Databases in memory that refuse, but for the cells in `stocked`; and which cells were asked. */
+  function refusing(places: readonly (readonly string[])[], stocked: readonly string[] = []) {
+    const rows = new Map<string, Reservation>()
+    const asked: string[] = []
+    const ask = async ({ op, cells, next, isEntry }: AskedBranch): Promise<Told> => {
+      const keys = cells.map(({ cell }) => cell)
+      const [first = ''] = keys
+      const isNew = !rows.has(first)
+      if (op === 'try' && isNew) {
+        asked.push(...keys)
+        const found = keys.find((key) => stocked.includes(key))
+        if (found !== undefined) rows.set(found, { state: 'reserved', next: undefined })
+        if (found !== first) rows.set(first, { state: 'refused', next: found ?? next })
+      }
+      const reservations = new Map([...rows].filter(([cell]) => keys.includes(cell)))
+      return { outcome: isEntry ? (isNew ? 'applied' : 'duplicate') : undefined, reservations }
+    }
+    return { asked, stock: { places: async () => places, ask } }
+  }
 
-    const told = { key: reservationId(entry, order), seq: 1, at: 1_000, cause: placed.id, data }
-    expect(change).toMatchObject({
-      kind: 'reserve',
-      reserved: { type: 'stock.reserved', ...told },
-      otherwise: { type: 'stock.refused', ...told },
-    })
-  })
-
-  test('ask each cell once, database by database, and refuse after the last', async () => {
+  test('asks each cell once, database by database, and is refused after the last', async () => {
     const far = cellsOf(product).filter((cell) => cell > `${prefixOf(product)}R`)
-    const deps = depsOf(far)
+    const near = cellsOf(product).filter((cell) => !far.includes(cell))
+    const world = refusing([near, far])
 
-    const [first] = await reserve(placed, deps, rootCall('test'))
-    if (first?.kind !== 'reserve' || !isOf(first.otherwise, 'stock.passed_on')) throw new Error()
-    const [second] = await askOn(first.otherwise, deps, rootCall('test'))
+    const verdict = await runStockBranch(world, branch, rootCall('test'))
 
-    if (second?.kind !== 'reserve') throw new Error()
-    const asked = [...first.cells, ...second.cells].map(({ cell }) => cell)
-    expect(asked[0]).toBe(entry)
-    expect(asked.toSorted()).toEqual(cellsOf(product).toSorted())
-    expect(second.otherwise.type).toBe('stock.refused')
+    expect(verdict).toEqual({ outcome: 'refused', code: 'out_of_stock' })
+    expect(world.asked[0]).toBe(entry)
+    expect(world.asked.toSorted()).toEqual(cellsOf(product).toSorted())
   })
 
-  test('mean the same reservations, in every database', async () => {
-    const far = cellsOf(product).slice(0, 8)
-    const rejected = newEvent(ids, 'order.rejected', {
-      ...source,
-      data: { order, buyer: ids.root('b'), sellers: [], release: lines, missing: [] },
-    })
+  test('ends at its reservation whatever cells have moved since, and asks none of them', () => {
+    const cells = cellsOf(product)
+    const apart = fc.array(fc.nat({ max: 3 }), { minLength: 17, maxLength: 17 })
+    const placesOf = (list: readonly number[]) =>
+      [0, 1, 2, 3].map((place) => cells.filter((_cell, index) => list[index] === place))
+    return fc.assert(
+      fc.asyncProperty(apart, apart, fc.nat({ max: 16 }), async (before, after, index) => {
+        const world = refusing(placesOf(before), [cells[index] ?? ''])
+        const first = await runStockBranch(world, branch, rootCall('test'))
+        const { length } = world.asked
+        const stock = { ...world.stock, places: async () => placesOf(after) }
 
-    const ends = await release(rejected, depsOf(far), rootCall('test'))
+        const again = await runStockBranch({ stock }, branch, rootCall('test'))
+        const kept = await runStockBranch({ stock }, { ...branch, op: 'confirm' }, rootCall('test'))
 
-    const cells = ends.flatMap((end) => (end.kind === 'release' ? end.cells : []))
-    expect(cells.map(({ reservation }) => reservation).toSorted()).toEqual(
-      cellsOf(product)
-        .map((cell) => reservationId(cell, order))
-        .toSorted(),
+        expect([first, again, kept]).toEqual([1, 2, 3].map(() => ({ outcome: 'done' })))
+        expect(world.asked).toHaveLength(length)
+      }),
     )
+  })
+
+  test('says so when its reservation is gone', async () => {
+    const world = refusing([cellsOf(product)])
+    const lost = async (): Promise<Told> => ({ outcome: 'applied', reservations: new Map() })
+
+    const confirming = runStockBranch(
+      { stock: { ...world.stock, ask: lost } },
+      { ...branch, op: 'confirm' },
+      rootCall('test'),
+    )
+
+    await expect(confirming).rejects.toBeInstanceOf(ReservationLostError)
   })
 })
 

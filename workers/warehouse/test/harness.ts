@@ -14,7 +14,6 @@ import { exports } from 'cloudflare:workers'
 import { inject } from 'vitest'
 
 import { cellsOf } from '../src/domain/cell.ts'
-import { reservationId } from '../src/domain/derived-id.ts'
 
 const env = inject('stoaEnv')
 const publicUrl = 'http://127.0.0.1:9'
@@ -33,21 +32,6 @@ export function newId(): string {
 /** An event of another service; `id` says which, so that the same one can be told twice. */
 export function told<T extends EventType>(type: T, data: EventData<T>): StoaEvent<T> {
   return newEvent(ids, type, { key: newId(), seq: 1, at: Date.now(), cause: 'test', data })
-}
-
-export function placed(
-  order: string,
-  lines: readonly { readonly product: string; readonly quantity: number }[],
-): StoaEvent<'order.placed'> {
-  return told('order.placed', { order, buyer: newId(), lines: [...lines] })
-}
-
-export function rejected(
-  order: string,
-  release: readonly { readonly product: string; readonly quantity: number }[],
-): StoaEvent<'order.rejected'> {
-  const nobody = { buyer: newId(), sellers: [], missing: [] }
-  return told('order.rejected', { order, release: [...release], ...nobody })
 }
 
 export function created(product: string, stock: number): StoaEvent<'product.created'> {
@@ -80,6 +64,55 @@ export async function deliver(...events: readonly StoaEvent[]): Promise<void> {
     status = response.status
   }
   throw new Error(`Cannot deliver: the last answer was ${status}`)
+}
+
+export type Line = { readonly product: string; readonly quantity: number }
+
+type Answer = { readonly outcome: string; readonly code?: string }
+
+/** One operation of an order's branch, as the runner of its saga asks it: once, whatever is answered. */
+export async function askOnce(
+  op: 'try' | 'confirm' | 'cancel',
+  order: string,
+  { product, quantity, requestId = crypto.randomUUID() }: Line & { readonly requestId?: string },
+): Promise<{ readonly status: number; readonly body: Answer }> {
+  const branch = { gid: order, branch: `stock-${product}`, op }
+  const body = {
+    ...branch,
+    order: typedId('ord', order),
+    product: typedId('prd', product),
+    quantity,
+  }
+  const request = new Request('http://warehouse/internal/stock/branches', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-request-id': requestId },
+    body: JSON.stringify(body),
+  })
+  const response = await exports.default.fetch(request)
+  return { status: response.status, body: (await response.json()) as Answer }
+}
+
+/** Asks until there is an answer, as the runner does; answers what it says: `done`, or why not. */
+async function ask(op: 'try' | 'confirm' | 'cancel', order: string, line: Line): Promise<string> {
+  let last: unknown
+  for (let tries = 0; tries < deliveriesMax; tries += 1) {
+    const { status, body } = await askOnce(op, order, line)
+    if (status === 200) return body.code ?? body.outcome
+    last = body
+  }
+  throw new Error(`Cannot ${op}: the last answer was ${JSON.stringify(last)}`)
+}
+
+export function reserve(order: string, line: Line): Promise<string> {
+  return ask('try', order, line)
+}
+
+export function keep(order: string, line: Line): Promise<string> {
+  return ask('confirm', order, line)
+}
+
+export function giveBack(order: string, line: Line): Promise<string> {
+  return ask('cancel', order, line)
 }
 
 export async function getStock(product: string): Promise<{ status: number; body: unknown }> {
@@ -128,14 +161,6 @@ async function select(sql: string, args: readonly SqlValue[]): Promise<readonly 
   return [...(await selectEach(sql, args)).values()].flat()
 }
 
-/** The outcomes that the orders service was told of an order's wish for a product, in whatever cell it ended. */
-export async function outcomes(product: string, order: string): Promise<readonly SqlValue[]> {
-  const keys = cellsOf(product).map((cell) => reservationId(cell, order))
-  const sql = `SELECT type FROM outbox WHERE okey IN (SELECT value FROM json_each(?)) AND type <> 'stock.passed_on'`
-  const rows = await select(sql, [JSON.stringify(keys)])
-  return rows.map(([type]) => type ?? null)
-}
-
 /** What became of the order's wish: a cell that refused may have sent it on to one that reserved. */
 export async function stateOf(product: string, order: string): Promise<SqlValue | undefined> {
   const sql =
@@ -143,6 +168,14 @@ export async function stateOf(product: string, order: string): Promise<SqlValue 
   const rows = await select(sql, [JSON.stringify(cellsOf(product)), order])
   const states = new Set(rows.map(([state]) => state))
   return ['reserved', 'released', 'refused'].find((state) => states.has(state))
+}
+
+/** How many reservations a saga may still give back. */
+export async function openTries(product: string): Promise<number> {
+  const sql = `SELECT count(*) FROM reservation WHERE state = 'reserved' AND confirmed_at IS NULL
+AND product IN (SELECT value FROM json_each(?))`
+  const rows = await select(sql, [JSON.stringify(cellsOf(product))])
+  return rows.reduce((sum, [count]) => sum + Number(count), 0)
 }
 
 /** What all cells have together, or nothing. */
@@ -174,7 +207,7 @@ const rulesOfCell = {
     WHERE r.product = s.product AND r.state = 'reserved')`,
 } as const
 
-/** Which rules a product breaks: those of its cells, one outcome and one reservation an order, nothing moved twice. */
+/** Which rules a product breaks: those of its cells, one reservation an order, nothing moved twice. */
 export async function brokenRules(product: string): Promise<readonly string[]> {
   const cells = JSON.stringify(cellsOf(product))
   const sql = `WITH ledger AS (
@@ -188,21 +221,15 @@ SELECT ${Object.values(rulesOfCell).join(', ')} FROM stock AS s WHERE s.product 
     Object.keys(rulesOfCell).filter((_rule, index) => row[index] !== 1),
   )
   const held = `SELECT order_id FROM reservation WHERE product IN (SELECT value FROM json_each(?)) AND state = 'reserved'`
-  const ended = `SELECT payload ->> 'order' FROM outbox
-WHERE payload ->> 'product' = ? AND type IN ('stock.reserved', 'stock.refused')`
-  const [orders, ends] = await Promise.all([select(held, [cells]), select(ended, [product])])
-  const isTwice = (list: readonly Row[]) => new Set(list.map(String)).size < list.length
-  return [
-    ...broken,
-    ...(isTwice(orders) ? ['an order has at most one reservation'] : []),
-    ...(isTwice(ends) ? ['an order has at most one outcome'] : []),
-  ]
+  const orders = await select(held, [cells])
+  const isTwice = new Set(orders.map(String)).size < orders.length
+  return [...broken, ...(isTwice ? ['an order has at most one reservation'] : [])]
 }
 
 /** The events of a product that the warehouse tells itself, in no order that means anything. */
 export async function ownEvents(product: string): Promise<readonly StoaEvent[]> {
   const sql = `SELECT id, type, okey, seq, payload, causation, created_at FROM outbox
-WHERE payload ->> 'product' = ? AND type IN ('stock.passed_on', 'stock.moved')`
+WHERE payload ->> 'product' = ? AND type = 'stock.moved'`
   const rows = await select(sql, [product])
   return rows.map(([id, type, key, seq, payload, cause, at]) => ({
     id: String(id),

@@ -1,8 +1,13 @@
 import { isOf, type StoaEvent } from '@stoa/messaging'
 
+import type { StockOp } from '../src/domain/branch.ts'
+
 type Line = { readonly product: string; readonly quantity: number }
 type Level = { onHand: number; reserved: number }
-type Wish = { state: 'reserved' | 'refused' | 'released'; quantity: number; outcome: string[] }
+type Wish = { state: 'reserved' | 'refused' | 'released' | 'never'; quantity: number }
+
+/** One operation of an order's branch for a product. */
+export type Asked = Line & { readonly op: StockOp; readonly order: string }
 
 function summed(lines: readonly Line[]): Map<string, number> {
   const sums = new Map<string, number>()
@@ -32,12 +37,6 @@ export class Model {
     } else if (isOf(event, 'goods.received')) {
       const lines = event.data.lines.map((line) => ({ ...line, quantity: line.received }))
       for (const [product, sum] of summed(lines)) this.#arrive(product, sum, event.data.receipt)
-    } else if (isOf(event, 'order.placed')) {
-      for (const [product, sum] of summed(event.data.lines))
-        this.#place(product, event.data.order, sum)
-    } else if (isOf(event, 'order.rejected')) {
-      for (const [product, sum] of summed(event.data.release))
-        this.#reject(product, event.data.order, sum)
     }
   }
 
@@ -48,23 +47,31 @@ export class Model {
     this.#levels.set(product, { ...level, onHand: level.onHand + quantity })
   }
 
-  #place(product: string, order: string, quantity: number): void {
-    const key = `${product}|${order}`
-    if (this.#wishes.has(key)) return
-    const level = this.#levels.get(product)
-    const fits = level !== undefined && level.onHand - level.reserved >= quantity
-    if (fits) level.reserved += quantity
-    const state = fits ? 'reserved' : 'refused'
-    this.#wishes.set(key, { state, quantity, outcome: [`stock.${state}`] })
+  /** What the branch answers. */
+  ask({ op, product, order, quantity }: Asked): string {
+    return op === 'try' ? this.#place(product, order, quantity) : this.#giveBack(product, order)
   }
 
-  #reject(product: string, order: string, quantity: number): void {
+  #place(product: string, order: string, quantity: number): string {
+    const key = `${product}|${order}`
+    const level = this.#levels.get(product)
+    const wish = this.#wishes.get(key)
+    if (wish?.state === 'refused') return 'out_of_stock'
+    if (wish !== undefined) return wish.state === 'reserved' ? 'done' : 'hanging'
+    const fits = level !== undefined && level.onHand - level.reserved >= quantity
+    if (fits) level.reserved += quantity
+    this.#wishes.set(key, { state: fits ? 'reserved' : 'refused', quantity })
+    return fits ? 'done' : 'out_of_stock'
+  }
+
+  #giveBack(product: string, order: string): string {
     const key = `${product}|${order}`
     const wish = this.#wishes.get(key)
     const level = this.#levels.get(product)
-    if (wish === undefined) this.#wishes.set(key, { state: 'released', quantity, outcome: [] })
-    if (wish?.state !== 'reserved' || level === undefined) return
+    if (wish === undefined) this.#wishes.set(key, { state: 'never', quantity: 0 })
+    if (wish?.state !== 'reserved' || level === undefined) return 'done'
     level.reserved -= wish.quantity
     wish.state = 'released'
+    return 'done'
   }
 }

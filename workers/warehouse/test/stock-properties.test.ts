@@ -6,16 +6,15 @@ import {
   brokenRules,
   created,
   deliver,
+  giveBack,
   goods,
   ids,
   levelOf,
   newId,
-  outcomes,
-  placed,
-  rejected,
+  reserve,
   stateOf,
 } from './harness.ts'
-import { Model } from './model.ts'
+import { type Asked, Model } from './model.ts'
 
 type World = {
   readonly products: readonly string[]
@@ -57,14 +56,6 @@ const recipe = fc.oneof(
       (world: World) =>
         created(pick(world.products, product), stock),
   ),
-  fc
-    .record({ order: index, lines })
-    .map((of) => (world: World) => placed(pick(world.orders, of.order), linesIn(world, of.lines))),
-  fc
-    .record({ order: index, lines })
-    .map(
-      (of) => (world: World) => rejected(pick(world.orders, of.order), linesIn(world, of.lines)),
-    ),
   fc.record({ receipt: index, lines }).map((of) => (world: World) => {
     const arrived = linesIn(world, of.lines)
     const receipt = pick(world.receipts, of.receipt)
@@ -75,13 +66,33 @@ const recipe = fc.oneof(
   }),
 )
 
-/** Deliveries of some events: in any order, some twice, some together, some never. */
+const asked = fc.record({
+  op: fc.constantFrom('try' as const, 'try' as const, 'cancel' as const),
+  product: index,
+  order: index,
+  quantity: fc.integer({ min: 1, max: 4 }),
+})
+
+function askedIn(
+  { products, orders }: World,
+  one: typeof asked extends fc.Arbitrary<infer T> ? T : never,
+) {
+  return { ...one, product: pick(products, one.product), order: pick(orders, one.order) }
+}
+
+/** Asks as the runner of a saga does. */
+function ask({ op, order, ...line }: Asked): Promise<string> {
+  return op === 'try' ? reserve(order, line) : giveBack(order, line)
+}
+
+/** Deliveries of some events, in any order, some twice, some together, some never; and what orders ask in between. */
 const history = fc.record({
   recipes: fc.array(recipe, { minLength: 3, maxLength: 10 }),
   deliveries: fc.array(fc.array(fc.nat({ max: 9 }), { minLength: 1, maxLength: 4 }), {
     minLength: 2,
     maxLength: 7,
   }),
+  asks: fc.array(fc.array(asked, { maxLength: 3 }), { minLength: 7, maxLength: 7 }),
 })
 
 function told(
@@ -101,12 +112,7 @@ async function snapshot(world: World): Promise<unknown> {
   return Promise.all(
     world.products.map(async (product) => ({
       level: await levelOf(product),
-      wishes: await Promise.all(
-        world.orders.map(async (order) => ({
-          state: await stateOf(product, order),
-          outcome: await outcomes(product, order),
-        })),
-      ),
+      wishes: await Promise.all(world.orders.map((order) => stateOf(product, order))),
     })),
   )
 }
@@ -115,8 +121,8 @@ function expected(world: World, model: Model): unknown {
   return world.products.map((product) => ({
     level: model.level(product),
     wishes: world.orders.map((order) => {
-      const wish = model.wish(product, order)
-      return { state: wish?.state, outcome: wish?.outcome ?? [] }
+      const state = model.wish(product, order)?.state
+      return state === 'never' ? undefined : state
     }),
   }))
 }
@@ -125,9 +131,13 @@ test('does what the model does, whatever comes twice, late, together or in anoth
   const property = fc.asyncProperty(history, async (recipes) => {
     const world = newWorld()
     const model = new Model()
-    for (const events of told(recipes, world)) {
+    for (const [turn, events] of told(recipes, world).entries()) {
       await deliver(...events)
       for (const event of events) model.apply(event)
+      for (const one of recipes.asks[turn] ?? []) {
+        const given = askedIn(world, one)
+        expect(await ask(given)).toBe(model.ask(given))
+      }
       await expectRules(world)
     }
     expect(await snapshot(world)).toEqual(expected(world, model))
@@ -139,10 +149,15 @@ test('keeps its rules when deliveries run at the same time, and changes nothing 
   const property = fc.asyncProperty(history, async (recipes) => {
     const world = newWorld()
     const deliveries = told(recipes, world)
-    await Promise.all([...deliveries, ...deliveries].map((events) => deliver(...events)))
+    const asks = recipes.asks.flat().map((one) => askedIn(world, one))
+    await Promise.all([
+      ...[...deliveries, ...deliveries].map((events) => deliver(...events)),
+      ...[...asks, ...asks].map(ask),
+    ])
     await expectRules(world)
     const before = await snapshot(world)
     for (const events of deliveries.toReversed()) await deliver(...events)
+    for (const one of asks.toReversed()) await ask(one)
     expect(await snapshot(world)).toEqual(before)
   })
   await fc.assert(property, { numRuns: 12 })

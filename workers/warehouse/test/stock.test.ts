@@ -1,18 +1,20 @@
 import { describe, expect, test } from 'vitest'
 
 import {
+  askOnce,
   brokenRules,
   created,
   deliver,
   deliverOnce,
   getStock,
+  giveBack,
   goods,
   ids,
+  keep,
   levelOf,
   newId,
-  outcomes,
-  placed,
-  rejected,
+  openTries,
+  reserve,
   roundTrips,
   spoil,
   stateOf,
@@ -23,7 +25,7 @@ describe('GET /v1/stock/{product}', () => {
   test('answers what is there, what is reserved and what is available', async () => {
     const product = newId()
     await deliver(created(product, 7))
-    await deliver(placed(newId(), [{ product, quantity: 3 }]))
+    await reserve(newId(), { product, quantity: 3 })
 
     const { status, body } = await getStock(product)
 
@@ -60,45 +62,21 @@ describe('product.created', () => {
   })
 })
 
-describe('order.placed', () => {
-  test('reserves what is there and refuses what is not, line by line', async () => {
+describe('a try', () => {
+  test('reserves what is there and refuses what is not', async () => {
     const [plenty, scarce, order] = [newId(), newId(), newId()]
     await deliver(created(plenty, 10), created(scarce, 1))
 
-    await deliver(
-      placed(order, [
-        { product: plenty, quantity: 2 },
-        { product: scarce, quantity: 2 },
-      ]),
-    )
-
-    expect(await outcomes(plenty, order)).toEqual(['stock.reserved'])
-    expect(await outcomes(scarce, order)).toEqual(['stock.refused'])
+    expect(await reserve(order, { product: plenty, quantity: 2 })).toBe('done')
+    expect(await reserve(order, { product: scarce, quantity: 2 })).toBe('out_of_stock')
     expect(await levelOf(plenty)).toEqual({ onHand: 10, reserved: 2 })
     expect(await levelOf(scarce)).toEqual({ onHand: 1, reserved: 0 })
   })
 
-  test('adds up lines of one product and answers once', async () => {
-    const [product, order] = [newId(), newId()]
-    await deliver(created(product, 5))
-
-    await deliver(
-      placed(order, [
-        { product, quantity: 3 },
-        { product, quantity: 3 },
-      ]),
-    )
-
-    expect(await outcomes(product, order)).toEqual(['stock.refused'])
-    expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 0 })
-  })
-
   test('refuses a product that nobody knows', async () => {
-    const [product, order] = [newId(), newId()]
+    const product = newId()
 
-    await deliver(placed(order, [{ product, quantity: 1 }]))
-
-    expect(await outcomes(product, order)).toEqual(['stock.refused'])
+    expect(await reserve(newId(), { product, quantity: 1 })).toBe('out_of_stock')
     expect(await levelOf(product)).toBeUndefined()
   })
 
@@ -107,53 +85,32 @@ describe('order.placed', () => {
     const sister = ids.child(product)
     await deliver(created(product, 1), created(sister, 1))
 
-    await deliver(
-      placed(order, [
-        { product, quantity: 1 },
-        { product: sister, quantity: 1 },
-      ]),
-    )
-
-    expect(await outcomes(product, order)).toEqual(['stock.reserved'])
-    expect(await outcomes(sister, order)).toEqual(['stock.reserved'])
+    expect(await reserve(order, { product, quantity: 1 })).toBe('done')
+    expect(await reserve(order, { product: sister, quantity: 1 })).toBe('done')
   })
 
-  test('keeps its first decision when the order is told under another id after goods came', async () => {
+  test('keeps its first decision when it is asked again after goods came', async () => {
     const [product, order] = [newId(), newId()]
-    const lines = [{ product, quantity: 4 }]
-    await deliver(placed(order, lines))
+    const line = { product, quantity: 4 }
+    await reserve(order, line)
     await deliver(goods(newId(), [{ product, received: 10 }]))
 
-    await deliver(placed(order, lines))
-
+    expect(await reserve(order, line)).toBe('out_of_stock')
     expect(await stateOf(product, order)).toBe('refused')
-    expect(await outcomes(product, order)).toEqual(['stock.refused'])
     expect(await levelOf(product)).toEqual({ onHand: 10, reserved: 0 })
-  })
-
-  test('lets orders of one delivery see each other', async () => {
-    const product = newId()
-    const orders = [newId(), newId(), newId()]
-    await deliver(created(product, 2))
-
-    await deliver(...orders.map((order) => placed(order, [{ product, quantity: 1 }])))
-
-    const each = await Promise.all(orders.map((order) => outcomes(product, order)))
-    expect(each).toEqual([['stock.reserved'], ['stock.reserved'], ['stock.refused']])
-    expect(await brokenRules(product)).toEqual([])
   })
 
   test('reserves a stock of 5 for exactly 5 of 24 orders that come at once, each twice', async () => {
     const product = newId()
     await deliver(created(product, 5))
     const orders = Array.from({ length: 24 }, () => newId())
-    const events = orders.map((order) => placed(order, [{ product, quantity: 1 }]))
 
-    await Promise.all([...events, ...events].map((event) => deliver(event)))
+    const answers = await Promise.all(
+      [...orders, ...orders].map((order) => reserve(order, { product, quantity: 1 })),
+    )
 
-    const all = (await Promise.all(orders.map((order) => outcomes(product, order)))).flat()
-    expect(all.filter((type) => type === 'stock.reserved')).toHaveLength(5)
-    expect(all.filter((type) => type === 'stock.refused')).toHaveLength(19)
+    expect(answers.filter((answer) => answer === 'done')).toHaveLength(10)
+    expect(answers.slice(0, 24)).toEqual(answers.slice(24))
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 5 })
     expect(await brokenRules(product)).toEqual([])
   })
@@ -164,28 +121,50 @@ describe('order.placed', () => {
     const requestId = crypto.randomUUID()
     await spoil({ action: 'drop-reply', match: { requestId } })
 
-    const event = placed(order, [{ product, quantity: 2 }])
-    const response = await deliverOnce([event], { 'x-request-id': requestId })
+    const { body } = await askOnce('try', order, { product, quantity: 2, requestId })
 
-    expect(response.status).toBe(200)
-    // The batch whose reply was lost, the same once more, and the look that finds it done.
-    expect(await roundTrips(requestId)).toBeGreaterThanOrEqual(3)
-    expect(await outcomes(product, order)).toEqual(['stock.reserved'])
+    expect(body).toEqual({ outcome: 'done' })
+    // The batch whose reply was lost, and the one that finds it done.
+    expect(await roundTrips(requestId)).toBeGreaterThanOrEqual(2)
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 2 })
     expect(await brokenRules(product)).toEqual([])
   })
+
+  test('costs one round trip, as does every other operation', async () => {
+    const [product, order] = [newId(), newId()]
+    await deliver(created(product, 5))
+    await askOnce('try', newId(), { product, quantity: 1 })
+    const line = { product, quantity: 2 }
+
+    for (const op of ['try', 'confirm', 'confirm'] as const) {
+      const requestId = crypto.randomUUID()
+      await askOnce(op, order, { ...line, requestId })
+      expect(await roundTrips(requestId)).toBe(1)
+    }
+  })
+
+  test('is refused for what is no branch, and nothing is written', async () => {
+    const product = newId()
+    await deliver(created(product, 5))
+
+    for (const quantity of [0, -1, 1.5, 1_000]) {
+      const { status } = await askOnce('try', newId(), { product, quantity })
+      expect(status).toBe(400)
+    }
+    expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 0 })
+  })
 })
 
-describe('order.rejected', () => {
+describe('a cancel', () => {
   test('frees what was reserved, once, however often it comes', async () => {
     const [product, order] = [newId(), newId()]
-    const lines = [{ product, quantity: 2 }]
-    await deliver(created(product, 5), placed(order, lines))
-    const first = rejected(order, lines)
+    const line = { product, quantity: 2 }
+    await deliver(created(product, 5))
+    await reserve(order, line)
 
-    await deliver(first)
-    await deliver(first, rejected(order, lines))
+    const answers = [await giveBack(order, line), await giveBack(order, line)]
 
+    expect(answers).toEqual(['done', 'done'])
     expect(await stateOf(product, order)).toBe('released')
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 0 })
     expect(await brokenRules(product)).toEqual([])
@@ -193,36 +172,60 @@ describe('order.rejected', () => {
 
   test('frees what the reservation holds, whatever quantity it says', async () => {
     const [product, order] = [newId(), newId()]
-    await deliver(created(product, 5), placed(order, [{ product, quantity: 2 }]))
+    await deliver(created(product, 5))
+    await reserve(order, { product, quantity: 2 })
 
-    await deliver(rejected(order, [{ product, quantity: 4 }]))
+    await giveBack(order, { product, quantity: 4 })
 
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 0 })
     expect(await brokenRules(product)).toEqual([])
   })
 
-  test('before the order makes the order reserve nothing and say nothing', async () => {
+  test('before its try makes the try reserve nothing', async () => {
     const [product, order] = [newId(), newId()]
-    const lines = [{ product, quantity: 2 }]
+    const line = { product, quantity: 2 }
     await deliver(created(product, 5))
 
-    await deliver(rejected(order, lines))
-    await deliver(placed(order, lines))
-
-    expect(await stateOf(product, order)).toBe('released')
-    expect(await outcomes(product, order)).toEqual([])
+    expect(await giveBack(order, line)).toBe('done')
+    expect(await reserve(order, line)).toBe('hanging')
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 0 })
   })
 
-  test('leaves a refused line refused', async () => {
+  test('leaves a refused wish refused', async () => {
     const [product, order] = [newId(), newId()]
-    const lines = [{ product, quantity: 6 }]
-    await deliver(created(product, 5), placed(order, lines))
+    const line = { product, quantity: 6 }
+    await deliver(created(product, 5))
+    await reserve(order, line)
 
-    await deliver(rejected(order, lines))
-
+    expect(await giveBack(order, line)).toBe('done')
     expect(await stateOf(product, order)).toBe('refused')
     expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 0 })
+  })
+})
+
+describe('a confirm', () => {
+  test('keeps what was reserved, and no cancel takes it back', async () => {
+    const [product, order] = [newId(), newId()]
+    const line = { product, quantity: 2 }
+    await deliver(created(product, 5))
+    await reserve(order, line)
+
+    expect([await keep(order, line), await keep(order, line)]).toEqual(['done', 'done'])
+    const { status, body } = await askOnce('cancel', order, line)
+
+    expect([status, body.code]).toEqual([409, 'branch_out_of_order'])
+    expect(await levelOf(product)).toEqual({ onHand: 5, reserved: 2 })
+    expect(await openTries(product)).toBe(0)
+    expect(await brokenRules(product)).toEqual([])
+  })
+
+  test('without its try is refused', async () => {
+    const product = newId()
+    await deliver(created(product, 5))
+
+    const { status, body } = await askOnce('confirm', newId(), { product, quantity: 1 })
+
+    expect([status, body.code]).toEqual([409, 'branch_out_of_order'])
   })
 })
 
@@ -274,16 +277,16 @@ describe('POST /_inbox/warehouse', () => {
     expect(await levelOf(product)).toEqual({ onHand: 3, reserved: 0 })
   })
 
-  test('takes a whole delivery of 100 orders in a few round trips', async () => {
+  test('takes a whole delivery of 100 receipts in a few round trips', async () => {
     const product = newId()
     await deliver(created(product, 60))
     const requestId = crypto.randomUUID()
-    const events = Array.from({ length: 100 }, () => placed(newId(), [{ product, quantity: 1 }]))
+    const events = Array.from({ length: 100 }, () => goods(newId(), [{ product, received: 1 }]))
 
     const response = await deliverOnce(events, { 'x-request-id': requestId })
 
     expect(response.status).toBe(200)
-    expect(await levelOf(product)).toEqual({ onHand: 60, reserved: 60 })
+    expect(await levelOf(product)).toEqual({ onHand: 160, reserved: 0 })
     // One for the topology when the isolate is cold, one for the batch.
     expect(await roundTrips(requestId)).toBeLessThanOrEqual(2)
     expect(await brokenRules(product)).toEqual([])

@@ -21,7 +21,7 @@ export function orderPlaced(ids: Ids, order: Order, occasion: Occasion): StoaEve
 
 /** What a decided order says; nothing while it is pending. */
 export function orderDecided(ids: Ids, order: Order, occasion: Occasion): readonly StoaEvent[] {
-  const { id, buyer, lines, totalMinor, currency, state, version } = order
+  const { id, buyer, lines, totalMinor, currency, payment, state, version } = order
   const sellers = [...new Set(lines.flatMap(({ seller }) => seller ?? []))]
   const source = { ...occasion, key: id, seq: version }
   const about = { order: id, buyer, sellers }
@@ -33,8 +33,8 @@ export function orderDecided(ids: Ids, order: Order, occasion: Occasion): readon
       return [newEvent(ids, 'order.confirmed', { ...source, data })]
     }
     case 'rejected': {
-      const release = counted(lines.filter((line) => line.state === 'reserved'))
-      const data = { ...about, release, missing: [...refusedOf(order)] }
+      const missing = [...refusedOf(order)]
+      const data = { ...about, missing, ...(payment === null ? {} : { payment }) }
       return [newEvent(ids, 'order.rejected', { ...source, data })]
     }
   }

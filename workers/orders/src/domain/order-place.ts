@@ -1,12 +1,24 @@
-import { type Call, type Clock, Fault, type Ids, isFault, slotOfId, typedId } from '@stoa/kernel'
+import {
+  AmbiguousWriteError,
+  type Call,
+  type Clock,
+  Fault,
+  type Ids,
+  isFault,
+  slotOfId,
+  typedId,
+} from '@stoa/kernel'
 import type { Answered, Once } from '@stoa/messaging'
+import { newSaga } from '@stoa/transactions'
 
 import { opened } from './cart-access.ts'
 import { type Cart, CartChangedError, CartClosedError, CartEmptyError } from './cart.ts'
 import { orderPlaced } from './order-events.ts'
-import { newOrder, type Order } from './order.ts'
-import type { CartStore, Offers, OrderStore, Secrets } from './ports.ts'
+import { newOrder, type Order, OrderUnderWayError } from './order.ts'
+import { type PaymentMethod, placementOf } from './placement.ts'
+import type { Begun, CartStore, Offers, Placement, Placements, Quotes, Secrets } from './ports.ts'
 import { quoteOf } from './pricing.ts'
+import { openQuote } from './quote.ts'
 
 /** How often an order is tried on a cart that somebody changes meanwhile. */
 const triesMax = 3
@@ -27,11 +39,14 @@ export class ProductsGoneError extends Fault {
 
 type Deps = {
   readonly carts: CartStore
-  readonly orders: OrderStore
+  readonly placements: Placements
   readonly offers: Offers
+  readonly quotes: Quotes
   readonly secrets: Secrets
   readonly ids: Ids
   readonly clock: Clock
+  /** How long an order waits for what is not known. */
+  readonly deadlineMs: number
 }
 
 /** Who orders, under which key. */
@@ -41,70 +56,132 @@ export type OrderRequest = {
   readonly cart: string
   /** The token of a guest's cart. */
   readonly cartToken: string | undefined
+  readonly quote: string | undefined
+  readonly method: PaymentMethod
   /** A promise, because the session is checked while the cart is read. */
   readonly buyer: () => Promise<Buyer>
 }
 
-async function draft(
-  { offers, ids, clock }: Deps,
-  { cart, member }: { readonly cart: Cart; readonly member: string },
+/** What is ordered at which price: as the buyer was told, or at the prices of now. */
+async function priced(
+  deps: Deps,
+  { cart, quote }: { readonly cart: Cart; readonly quote: string | undefined },
   call: Call,
-): Promise<Order> {
+) {
   if (cart.orderedBy !== null) throw new CartClosedError()
   if (cart.items.length === 0) throw new CartEmptyError()
+  if (quote !== undefined) return openQuote(deps, cart, quote)
   const products = cart.items.map(({ product }) => product)
-  const { lines, totalMinor, currency, gone } = quoteOf(cart.items, await offers.of(products, call))
+  const found = quoteOf(cart.items, await deps.offers.of(products, call))
+  const { lines, totalMinor, currency, gone } = found
   if (gone.length > 0) throw new ProductsGoneError(gone)
   if (currency === null) throw new CartEmptyError()
-  const createdAt = clock.now()
-  const id = ids.child(member)
-  return newOrder({ id, buyer: member, cart: cart.id, totalMinor, currency, createdAt, lines })
+  return { lines, totalMinor, currency }
 }
 
-async function tryOnce(
+type Found = { readonly cart: Cart | undefined; readonly buyer: Buyer }
+
+/** An order as it stands after its first batch: `begun` by this request, or by an earlier one. */
+type Started = {
+  readonly begun: Answered<Begun>
+  readonly placement: Placement
+  readonly mine: Cart
+}
+
+async function begin(
   deps: Deps,
-  { cart, buyer, cartToken }: { cart: Cart | undefined; buyer: Buyer; cartToken?: string },
-  call: Call,
-): Promise<Answered<Order>> {
-  const { carts, orders, secrets, ids } = deps
-  const { member, once } = buyer
-  const mine = await opened(cart, { member, token: cartToken }, secrets)
-  const order = await draft(deps, { cart: mine, member }, call)
-  const events = [orderPlaced(ids, order, { at: order.createdAt, cause: call.requestId })]
+  request: OrderRequest,
+  { cart, buyer: { member, once }, call }: Found & { readonly call: Call },
+): Promise<Started> {
+  const { placements, secrets, ids, clock } = deps
+  const mine = await opened(cart, { member, token: request.cartToken }, secrets)
+  const { lines, totalMinor, currency } = await priced(
+    deps,
+    { cart: mine, quote: request.quote },
+    call,
+  )
+  const now = clock.now()
+  const id = ids.child(member)
+  const about = { id, buyer: member, cart: mine.id, totalMinor, currency, createdAt: now, lines }
+  const order = newOrder(about)
+  const saga = newSaga(placementOf(order, { ...deps, method: request.method }), order, { id, now })
+  const events = [orderPlaced(ids, order, { at: now, cause: call.requestId })]
   // A guest's cart lies elsewhere: no batch reaches both, and the key alone keeps the order from happening twice.
-  const isNear = slotOfId(mine.id) === slotOfId(member)
-  const closes = isNear ? { cart: mine.id, version: mine.version } : undefined
-  const placed = await orders.place({ once, order, closes, events }, call)
-  if (!isNear) await carts.close(mine.id, placed.reply.id, call).catch(() => undefined)
-  return placed
+  const closes = isNear(mine, member) ? { cart: mine.id, version: mine.version } : undefined
+  const placement = { order, saga }
+  const entry = { once, ...placement, closes, events }
+  const begun = await placements.begin(entry, call).catch(async (error: unknown) => {
+    if (!(error instanceof AmbiguousWriteError)) throw error
+    const reply = await placements.find({ member, once }, call)
+    if (reply === undefined) throw error
+    return { reply, replayed: !('underWay' in reply) || reply.underWay !== id }
+  })
+  return { begun, placement, mine }
+}
+
+function isNear(cart: Cart, member: string): boolean {
+  return slotOfId(cart.id) === slotOfId(member)
+}
+
+/** The answer of an earlier request; one that nobody works on any more is brought to its answer here. */
+async function replay(
+  { placements }: Deps,
+  found: Begun,
+  { buyer, call }: { readonly buyer: Buyer; readonly call: Call },
+): Promise<Answered<Order>> {
+  if (!('underWay' in found)) return { reply: found, replayed: true }
+  if (!(await placements.takeUp(found.underWay, call))) throw new OrderUnderWayError()
+  const reply = await placements.find(buyer, call)
+  if (reply === undefined || 'underWay' in reply) throw new OrderUnderWayError()
+  return { reply, replayed: true }
+}
+
+async function finish(
+  deps: Deps,
+  { begun: { reply, replayed }, placement, mine }: Started,
+  { buyer, call }: { readonly buyer: Buyer; readonly call: Call },
+): Promise<Answered<Order>> {
+  const closing = isNear(mine, buyer.member)
+    ? undefined
+    : deps.carts.close(mine.id, 'underWay' in reply ? reply.underWay : reply.id, call)
+  const [answer] = await Promise.all([
+    replayed
+      ? replay(deps, reply, { buyer, call })
+      : deps.placements.run(placement, call).then((order) => ({ reply: order, replayed: false })),
+    closing?.catch(() => undefined),
+  ])
+  return answer
 }
 
 /**
- * Orders what is in a cart at the prices of now, once for a key. Order, lines, event, the key's row and the end of the
- * cart commit together; the answer is pending until the warehouse has spoken.
+ * Orders what is in a cart, once for a key: reserves the stock and authorises the payment before it answers. Order,
+ * saga, event, the key's row and the end of the cart commit together; the decision commits with the order's new state,
+ * its event and the answer. What is not known in time is answered as pending, and goes on by itself.
  *
- * A retry is answered the first answer whatever has become of the cart since: before anything is refused, the key's
- * row is looked for.
+ * A retry is answered the first answer whatever has become of cart, quote and order since: before anything is refused,
+ * the key's row is looked for.
  *
  * @throws CartNotFoundError, CartClosedError, CartEmptyError, ProductsGoneError, MixedCurrenciesError,
- *   TotalTooLargeError, CartChangedError, KeyReusedError.
+ *   TotalTooLargeError, QuoteInvalidError, QuoteExpiredError, QuoteStaleError, CartChangedError, KeyReusedError,
+ *   OrderUnderWayError.
  */
 export async function placeOrder(
   deps: Deps,
-  { cart: id, cartToken, buyer }: OrderRequest,
+  request: OrderRequest,
   call: Call,
 ): Promise<Answered<Order>> {
   for (let tries = 1; ; tries += 1) {
-    const [who, cart] = await Promise.all([buyer(), deps.carts.get(id, call)])
+    const [buyer, cart] = await Promise.all([request.buyer(), deps.carts.get(request.cart, call)])
+    let started: Started
     try {
-      const given = { cart, buyer: who, ...(cartToken === undefined ? {} : { cartToken }) }
-      return await tryOnce(deps, given, call)
+      started = await begin(deps, request, { cart, buyer, call })
     } catch (error) {
       if (error instanceof CartChangedError && tries < triesMax) continue
       if (!isFault(error) || error.retryable) throw error
-      const reply = await deps.orders.findPlaced(who, call)
-      if (reply === undefined) throw error
-      return { reply, replayed: true }
+      const found = await deps.placements.find(buyer, call)
+      if (found === undefined) throw error
+      return replay(deps, found, { buyer, call })
     }
+    return finish(deps, started, { buyer, call })
   }
 }

@@ -2,9 +2,8 @@ import { Fault } from '@stoa/kernel'
 
 import type { PricedLine } from './pricing.ts'
 
-/** What the warehouse says of a line. */
-export type Answer = 'reserved' | 'refused'
-export type LineState = 'pending' | Answer
+/** What the warehouse says of a line; `pending` while it has said nothing. */
+export type LineState = 'pending' | 'reserved' | 'refused'
 export type OrderState = 'pending' | 'confirmed' | 'rejected'
 
 export type OrderLine = PricedLine & { readonly state: LineState }
@@ -18,49 +17,25 @@ export type Order = {
   readonly version: number
   readonly totalMinor: number
   readonly currency: string
+  /** Why the payment was refused, or what it waits for. */
+  readonly payment: string | null
   /** Milliseconds since 1970. */
   readonly createdAt: number
+  readonly decidedAt: number | null
   /** Each product once, in the order of their ids. */
   readonly lines: readonly OrderLine[]
 }
 
-/** What a line becomes by an answer. The first answer stays, whatever comes after it. */
-const lineAfter = {
-  pending: { reserved: 'reserved', refused: 'refused' },
-  reserved: { reserved: 'reserved', refused: 'reserved' },
-  refused: { reserved: 'refused', refused: 'refused' },
-} as const satisfies Record<LineState, Record<Answer, LineState>>
-
-/** What an order is by its lines: pending until the last answer, and confirmed when none was refused. */
-function stateOf(lines: readonly Pick<OrderLine, 'state'>[]): OrderState {
-  if (lines.some(({ state }) => state === 'pending')) return 'pending'
-  return lines.some(({ state }) => state === 'refused') ? 'rejected' : 'confirmed'
+type Draft = Omit<Order, 'state' | 'version' | 'payment' | 'decidedAt' | 'lines'> & {
+  readonly lines: readonly PricedLine[]
 }
 
-/** A new order: every line waits for the warehouse. */
-export function newOrder(
-  entry: Omit<Order, 'state' | 'version' | 'lines'> & { readonly lines: readonly PricedLine[] },
-): Order {
+/** A new order: nothing is reserved or authorised. */
+export function newOrder(entry: Draft): Order {
   const lines = entry.lines
     .map((line): OrderLine => ({ ...line, state: 'pending' }))
     .toSorted((a, b) => (a.product < b.product ? -1 : 1))
-  return { ...entry, state: 'pending', version: 1, lines }
-}
-
-/**
- * `order` after an answer for one of its lines; `order` itself when the answer says nothing new: a line that was
- * answered before, or a product that was never ordered.
- */
-export function answered(
-  order: Order,
-  { product, answer }: { readonly product: string; readonly answer: Answer },
-): Order {
-  const line = order.lines.find((each) => each.product === product)
-  if (line === undefined || lineAfter[line.state][answer] === line.state) return order
-  const state = lineAfter[line.state][answer]
-  const lines = order.lines.map((each) => (each === line ? { ...each, state } : each))
-  const after = stateOf(lines)
-  return { ...order, lines, state: after, version: after === 'pending' ? 1 : 2 }
+  return { ...entry, state: 'pending', version: 1, payment: null, decidedAt: null, lines }
 }
 
 /** The products that were refused. */
@@ -76,5 +51,18 @@ export class OrderNotFoundError extends Fault {
 
   constructor() {
     super('Cannot find the order: there is none, or it is not yours')
+  }
+}
+
+/** The order is being placed under this key by another request. */
+export class OrderUnderWayError extends Fault {
+  override readonly name = 'OrderUnderWayError'
+  override readonly code = 'order_under_way'
+  override readonly kind = 'aborted'
+  override readonly retryable = true
+  override readonly retryAfterMs = 1_000
+
+  constructor(options?: ErrorOptions) {
+    super('Cannot answer yet: the order is being placed by an earlier request', options)
   }
 }

@@ -1,11 +1,12 @@
 import type { Call } from '@stoa/kernel'
 import type { Answered, Once, StoaEvent } from '@stoa/messaging'
+import type { Saga } from '@stoa/transactions'
 
 import type { Cart } from './cart.ts'
 import type { Buyer } from './order-place.ts'
-import type { Step } from './order-settle.ts'
 import type { Order, OrderState } from './order.ts'
 import type { Offer } from './pricing.ts'
+import type { SealedQuote } from './quote.ts'
 
 /** What opening a cart answers. The token is a guest's only proof, and is told only here. */
 export type OpenedCart = {
@@ -47,35 +48,64 @@ export type OrderSummary = Pick<Order, 'id' | 'state' | 'totalMinor' | 'currency
 }
 
 export type OrderStore = {
-  /**
-   * Writes the order, its lines and its event, once for a key, in the buyer's slot; closes the cart with it, when it
-   * is as it was read. One round trip.
-   *
-   * @throws CartChangedError when the cart was changed or closed since; KeyReusedError.
-   */
-  place(
-    entry: {
-      readonly once: Once
-      readonly order: Order
-      readonly closes: { readonly cart: string; readonly version: number } | undefined
-      readonly events: readonly StoaEvent[]
-    },
-    call: Call,
-  ): Promise<Answered<Order>>
-  /** What was answered under the buyer's key. One round trip. @throws KeyReusedError */
-  findPlaced(buyer: Buyer, call: Call): Promise<Order | undefined>
   /** One round trip. */
   get(id: string, call: Call): Promise<Order | undefined>
-  /** Those that are there, by id. One round trip for each shard touched. */
-  getMany(ids: readonly string[], call: Call): Promise<ReadonlyMap<string, Order>>
   /** Newest first, those before `before` when it is given. One round trip. */
   list(
     buyer: string,
     page: { readonly limit: number; readonly before: string | undefined },
     call: Call,
   ): Promise<readonly OrderSummary[]>
-  /** Applies each step exactly once, with its event. @throws StaleOrderError when an order is no longer `before`. */
-  settle(steps: readonly Step[], call: Call): Promise<void>
+}
+
+/** An order and the saga that places it. */
+export type Placement = { readonly order: Order; readonly saga: Saga }
+
+/** What is kept under a key: the answer, or the order that has none yet. */
+export type Begun = Order | { readonly underWay: string }
+
+export type Swept = {
+  readonly taken: number
+  readonly finished: number
+  /** Orders that have been taken up three times or more since their last change, and have not ended. */
+  readonly stuck: readonly string[]
+}
+
+export type Placements = {
+  /**
+   * Writes the order, its lines, its saga and its event, once for a key, in the buyer's slot; closes the cart with it,
+   * when it is as it was read. One round trip.
+   *
+   * @throws CartChangedError when the cart was changed or closed since; KeyReusedError.
+   */
+  begin(
+    entry: Placement & {
+      readonly once: Once
+      readonly closes: { readonly cart: string; readonly version: number } | undefined
+      readonly events: readonly StoaEvent[]
+    },
+    call: Call,
+  ): Promise<Answered<Begun>>
+  /** What is kept under the buyer's key. One round trip. @throws KeyReusedError */
+  find(buyer: Buyer, call: Call): Promise<Begun | undefined>
+  /**
+   * Asks stock and payment, all at once, and decides; the answer commits with the decision, or with the wait for it.
+   *
+   * @throws OrderUnderWayError when somebody else has taken it up.
+   */
+  run(placement: Placement, call: Call): Promise<Order>
+  /** Goes on with a pending order that nobody works on; answers whether it did. */
+  takeUp(order: string, call: Call): Promise<boolean>
+  /** One round trip. */
+  read(order: string, call: Call): Promise<Saga | undefined>
+  /** Goes on with orders that were left half-way, at most 20 of each database. */
+  sweep(call: Call): Promise<Swept>
+}
+
+/** Seals quotes, and opens those whose seal holds. */
+export type Quotes = {
+  seal(quote: SealedQuote): Promise<string>
+  open(text: string): Promise<SealedQuote | undefined>
 }
 
 /** What products cost now, by product; those no longer offered are left out. One call of the catalogue, none for none. */

@@ -7,6 +7,7 @@ import type { Caller } from '../domain/cart-access.ts'
 import { priceCart, removeItem, setItem } from '../domain/cart-items.ts'
 import { openCart } from '../domain/cart-open.ts'
 import { lineTotal, type PricedLine } from '../domain/pricing.ts'
+import { sealQuote } from '../domain/quote.ts'
 
 export function presentLine({ product, title, quantity, priceMinor }: PricedLine) {
   const totalMinor = lineTotal({ priceMinor, quantity })
@@ -39,6 +40,7 @@ export function serveCarts(service: Service, deps: Deps): void {
   service.serve(orders.getCart, async ({ params }, context) => {
     const request = { cart: parseTypedId('crt', params.cart), caller: () => callerOf(context) }
     const { cart, quote } = await priceCart(deps, request, context.call)
+    const sealed = await sealQuote(deps, cart, quote)
     return {
       id: typedId('crt', cart.id),
       member: cart.member === null ? null : typedId('usr', cart.member),
@@ -46,6 +48,7 @@ export function serveCarts(service: Service, deps: Deps): void {
       totalMinor: quote.totalMinor,
       currency: quote.currency,
       gone: quote.gone.map((product) => typedId('prd', product)),
+      ...(sealed === undefined ? {} : { quote: sealed }),
     }
   })
 

@@ -16,27 +16,6 @@ export type AskedCell = {
   readonly movement: string
 }
 
-/** A wish for goods. The database decides, and says one of the two events. */
-export type Reserve = Line & {
-  readonly kind: 'reserve'
-  readonly order: string
-  /** Cells of one database, in the order of preference. The first decides for all of them, once for the order. */
-  readonly cells: readonly [AskedCell, ...AskedCell[]]
-  readonly reserved: StoaEvent<'stock.reserved'>
-  /** When none of the cells has enough: others are asked, or there are none. */
-  readonly otherwise: StoaEvent<'stock.passed_on'> | StoaEvent<'stock.refused'>
-}
-
-/** The end of a wish: what was reserved is free again, and what comes later reserves nothing. */
-export type Release = Line & {
-  readonly kind: 'release'
-  readonly order: string
-  /** Cells of one database. */
-  readonly cells: readonly [AskedCell, ...AskedCell[]]
-  /** The cell at which the order asks first. */
-  readonly entry: string
-}
-
 /** Units that left another cell and come in here. */
 export type Take = Line & {
   readonly kind: 'take'
@@ -46,7 +25,7 @@ export type Take = Line & {
 }
 
 /** What an event does to the stock of one product. */
-export type StockChange = (Arrival | Reserve | Release | Take) & { readonly cause: StoaEvent }
+export type StockChange = (Arrival | Take) & { readonly cause: StoaEvent }
 
 /** Units that are to leave `from`, if they are still free; `moved` says that they did. */
 export type Give = {
@@ -57,7 +36,7 @@ export type Give = {
   readonly moved: StoaEvent<'stock.moved'>
 }
 
-/** One line for each product: an order may name a product twice, and its stock is asked once. */
+/** One line for each product: a receipt may name a product twice, and its stock rises once. */
 export function mergeLines(lines: readonly Line[]): readonly Line[] {
   const merged = new Map<string, number>()
   for (const { product, quantity } of lines) {

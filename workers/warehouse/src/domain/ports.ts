@@ -1,5 +1,6 @@
 import type { Call } from '@stoa/kernel'
 
+import type { AskedBranch, Told } from './branch.ts'
 import type { Give, StockChange } from './change.ts'
 import type { CellLevel } from './stock.ts'
 
@@ -9,10 +10,17 @@ export type StockStore = {
   /** The cells of the product by the database that has them now. */
   places(product: string, call: Call): Promise<readonly (readonly string[])[]>
   /**
+   * Runs one operation of a branch at cells of one database, once for the order. One round trip; a lost reply costs
+   * one more.
+   *
+   * @throws BranchOrderError; CellsMovedError when the cells lie elsewhere, and then it is known where.
+   */
+  ask(branch: AskedBranch, call: Call): Promise<Told>
+  /**
    * Makes each change once for each event, however often and in whatever order they come, with its ledger row and its
    * event. Changes of one cell take effect one after the other.
    *
-   * @throws the first failure, after all others were applied: CellsMovedError when cells lie elsewhere than was planned.
+   * @throws the first failure, after all others were applied.
    */
   apply(changes: readonly StockChange[], call: Call): Promise<void>
   /** Lets units leave their cells, each lot only if it is still free. One round trip for each shard of a giving cell. */

@@ -1,40 +1,39 @@
 import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
 import { rowsOf, statement } from '@stoa/adapters/libsql'
 import { stock } from '@stoa/data/warehouse'
-import { type Call } from '@stoa/kernel'
+import {
+  AmbiguousWriteError,
+  type Call,
+  secureRandom,
+  SqlConstraintError,
+  type Statement,
+} from '@stoa/kernel'
 import type { Effect } from '@stoa/messaging'
 import { inWaves } from '@stoa/sharding'
+import { barrier, BranchOrderError, newToken } from '@stoa/transactions'
 import { and, gte, inArray, lt } from 'drizzle-orm'
 
+import type { AskedBranch, Told } from '../domain/branch.ts'
 import { cellsOf, rangeOf } from '../domain/cell.ts'
 import type { Give, StockChange } from '../domain/change.ts'
 import type { StockStore } from '../domain/ports.ts'
 import { type CellLevel, CellsMovedError } from '../domain/stock.ts'
+import { arrivalStatements } from './arrivals.ts'
+import { branchStatements, isCellsMoved, reservationsFrom } from './branches.ts'
 import { db } from './builder.ts'
 import { giveStatements } from './give.ts'
-import { isCellsMoved, statementsOf } from './statements.ts'
 
 /** The most changes of one batch: a thousand statements, far from the 5 s after which a write loses its lock. */
 const changesAtOnce = 200
 
-/** The cell by which a change is routed, and with which its inbox row lies. */
-function keyOf(change: StockChange): string {
-  if (change.kind === 'reserve') return change.cells[0].cell
-  if (change.kind === 'release') return change.cells[0].cell
-  return change.kind === 'take' ? change.to : change.product
-}
-
 /** What a change does to one product, which is its scope. */
-type ProductEffect = Effect & { readonly scope: string }
-
-function effectOf(change: StockChange, now: number): ProductEffect {
+function effectOf(change: StockChange, now: number): Effect {
   return {
     event: change.cause,
-    key: keyOf(change),
+    key: change.kind === 'take' ? change.to : change.product,
     scope: change.product,
-    statements: statementsOf(change, now),
+    statements: arrivalStatements(change, now),
     events: [],
-    conditional: change.kind === 'reserve' ? [change.reserved, change.otherwise] : [],
   }
 }
 
@@ -79,21 +78,36 @@ async function give(
   })
 }
 
-/** As the inbox applies them; when cells have moved, the router knows where to before this fails. */
-async function applyEffects(
-  access: KeyspaceAccess,
-  effects: readonly ProductEffect[],
+const always: Statement = { sql: 'true', args: [] }
+
+/** Runs `branch` behind its barrier, or, where it has none, behind its reservations alone. */
+async function askOnce(
+  { router, clock }: KeyspaceAccess,
+  branch: AskedBranch,
   call: Call,
-): Promise<void> {
+): Promise<Told> {
+  const [{ cell: key }] = branch.cells
+  const now = clock.now()
+  const attempt = { ...branch, key, token: newToken(secureRandom), at: now }
+  const { statements, outcome } = branch.isEntry
+    ? barrier(attempt, (gate) => branchStatements(branch, { gate, now }))
+    : { statements: branchStatements(branch, { gate: always, now }), outcome: () => undefined }
+  const rows = await router.write(key, statements, call)
+  return { outcome: outcome(rows), reservations: reservationsFrom(rows.at(-1)) }
+}
+
+async function ask(access: KeyspaceAccess, branch: AskedBranch, call: Call): Promise<Told> {
   try {
-    await access.inbox.apply(effects, call)
+    return await askOnce(access, branch, call).catch((error: unknown) => {
+      if (error instanceof AmbiguousWriteError) return askOnce(access, branch, call)
+      throw error
+    })
   } catch (error) {
+    if (error instanceof SqlConstraintError && error.constraint === 'barrier.reason')
+      throw new BranchOrderError({ ...branch, key: branch.product }, branch.op, { cause: error })
     if (!isCellsMoved(error)) throw error
     // A read of the whole range meets the fence where a piece is elsewhere; a write at one cell need not.
-    const products = [...new Set(effects.map(({ scope }) => scope))]
-    await inWaves(products, async (product) => {
-      await readLevels(access, product, call)
-    })
+    await readLevels(access, branch.product, call)
     throw new CellsMovedError({ cause: error })
   }
 }
@@ -103,6 +117,7 @@ export function stockStore(access: KeyspaceAccess): StockStore {
     levels: (product, call) => readLevels(access, product, call),
     places: (product, call) => access.router.groups(cellsOf(product), (cell) => cell, call),
     give: (gives, call) => give(access, gives, call),
+    ask: (branch, call) => ask(access, branch, call),
     apply: async (changes, call) => {
       const now = access.clock.now()
       const failures: unknown[] = []
@@ -110,7 +125,7 @@ export function stockStore(access: KeyspaceAccess): StockStore {
         const effects = changes
           .slice(start, start + changesAtOnce)
           .map((change) => effectOf(change, now))
-        await applyEffects(access, effects, call).catch((error: unknown) => failures.push(error))
+        await access.inbox.apply(effects, call).catch((error: unknown) => failures.push(error))
       }
       if (failures.length > 0) throw failures[0]
     },
