@@ -1,19 +1,18 @@
 import type { Call, Clock, Ids, Random } from '@stoa/kernel'
 import type { Answered, Once } from '@stoa/messaging'
 
-import type { Endpoint } from './endpoint.ts'
+import type { Acknowledgement, Endpoint } from './endpoint.ts'
 import type { EndpointStore } from './ports.ts'
-import { formatSecret } from './sign.ts'
+import { newSecret, type Signature } from './sign.ts'
 import { acceptUrl, type UrlPolicy } from './webhook-url.ts'
-
-/** Standard Webhooks ask for 24 to 64. */
-const secretBytes = 32
 
 export type EndpointRequest = {
   readonly once: Once
   readonly member: string
   readonly url: string
   readonly types: readonly string[]
+  readonly acknowledgement: Acknowledgement
+  readonly signature: Signature
 }
 
 type Deps = {
@@ -31,15 +30,17 @@ type Deps = {
  */
 export async function createEndpoint(
   { endpoints, urlPolicy, ids, clock, random }: Deps,
-  { once, member, url, types }: EndpointRequest,
+  request: EndpointRequest,
   call: Call,
 ): Promise<Answered<Endpoint>> {
+  const { once, member, acknowledgement } = request
   const endpoint = {
     id: ids.child(member),
     member,
-    url: acceptUrl(url, urlPolicy),
-    types: [...new Set(types)],
-    secret: formatSecret(random.bytes(secretBytes)),
+    url: acceptUrl(request.url, urlPolicy),
+    types: [...new Set(request.types)],
+    acknowledgement,
+    secret: await newSecret(request.signature, random),
     createdAt: clock.now(),
   }
   return endpoints.add({ once, endpoint }, call)

@@ -1,4 +1,8 @@
 import { Fault } from '@stoa/kernel'
+import type { StoaEvent } from '@stoa/messaging'
+
+import type { Acknowledgement } from './endpoint.ts'
+import type { Health } from './health.ts'
 
 export type DeliveryState = 'pending' | 'delivered' | 'failed'
 
@@ -9,6 +13,8 @@ export type Delivery = {
   readonly state: DeliveryState
   readonly attempts: number
   readonly lastStatus: number | null
+  /** 0: at once. */
+  readonly nextAt: number
   readonly createdAt: number
 }
 
@@ -22,23 +28,48 @@ export type NewDelivery = {
   readonly createdAt: number
 }
 
+/**
+ * Whose an attempt at a delivery is now: `mine` to make, `held` by another, `early` before its time, `over` what its
+ * endpoint takes at present, `done` when it is not pending.
+ */
+export type Turn = 'mine' | 'held' | 'early' | 'over' | 'done'
+
 /** A delivery and where it goes, for an attempt. */
 export type DueDelivery = {
   readonly id: string
-  readonly state: DeliveryState
+  readonly turn: Turn
+  /** Who may write down what became of the attempt. */
+  readonly lease: string
   readonly attempts: number
+  /** The attempts of earlier rounds. */
+  readonly earlier: number
+  /** The order number of the last event that asked for an attempt. */
+  readonly asked: number
   readonly payload: string
+  /** When its round of attempts began. */
+  readonly begunAt: number
   readonly endpoint: string
   readonly url: string
-  readonly secret: string
+  /** What signs: the secret, and the one before it while both do. */
+  readonly secrets: readonly string[]
+  readonly acknowledgement: Acknowledgement
   readonly isActive: boolean
+  readonly health: Health
+  readonly probeAt: number
 }
 
-/**
- * Attempts at one delivery. The queue delivers a message once and retries it three times, over 33 minutes, and then
- * gives it up: nobody would make a fifth, so the fourth failure is the last.
- */
-export const attemptsMax = 4
+/** One call of a receiver, as it went. */
+export type Attempt = {
+  readonly number: number
+  readonly at: number
+  readonly durationMs: number
+  readonly status: number | null
+  readonly error: string | null
+  readonly answer: string
+}
+
+/** An event that asks for an attempt, and when. */
+export type Alarm = { readonly event: StoaEvent<'delivery.due'>; readonly at: number }
 
 /** Some webhooks are still to be delivered; the queue tries them again, after waits of its own. */
 export class WebhooksPendingError extends Fault {
@@ -48,26 +79,17 @@ export class WebhooksPendingError extends Fault {
   override readonly retryable = true
 
   constructor(count: number) {
-    super(`Cannot deliver ${count} webhooks now: they are tried again`)
+    super(`Cannot deliver ${count} webhooks now: another attempt at each is under way`)
   }
 }
 
-/** What became of an attempt: an HTTP status, or nothing when no answer came in time. */
-export type Outcome = {
-  readonly state: DeliveryState
-  readonly status: number | undefined
-  /** The receiver never wants to be called again. */
-  readonly isGone: boolean
-}
+/** There is no such delivery, or it is another member's. */
+export class DeliveryNotFoundError extends Fault {
+  override readonly name = 'DeliveryNotFoundError'
+  override readonly code = 'delivery_not_found'
+  override readonly kind = 'not_found'
 
-const goneStatus = 410
-
-/** Judges the answer to the attempt that followed `attempts` others. */
-export function outcomeOf(status: number | undefined, attempts: number): Outcome {
-  const isGone = status === goneStatus
-  if (status !== undefined && status >= 200 && status < 300) {
-    return { state: 'delivered', status, isGone }
+  constructor() {
+    super('Cannot find the webhook delivery: you have none of this id')
   }
-  const isLast = isGone || attempts + 1 >= attemptsMax
-  return { state: isLast ? 'failed' : 'pending', status, isGone }
 }

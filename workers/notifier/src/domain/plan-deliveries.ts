@@ -1,46 +1,60 @@
 import type { Call, Clock, Ids } from '@stoa/kernel'
-import { type Effect, newEvent } from '@stoa/messaging'
+import { type Effect, newEvent, type StoaEvent } from '@stoa/messaging'
 
+import type { NewDelivery } from './delivery.ts'
 import type { Endpoint } from './endpoint.ts'
+import { noticeOf } from './notice.ts'
 import { type OrderEvent, payloadOf } from './payload.ts'
-import type { DeliveryStore, EndpointStore } from './ports.ts'
+import type { EndpointStore, EventStore, NoticeStore } from './ports.ts'
 
-type Deps = {
+export type PlanDeps = {
   readonly endpoints: EndpointStore
-  readonly deliveries: DeliveryStore
+  readonly events: EventStore
+  readonly notices: NoticeStore
   readonly ids: Ids
   readonly clock: Clock
 }
 
+/** The event that asks for the first attempt at a delivery. */
+export function firstDue(
+  { id, createdAt }: Pick<NewDelivery, 'id' | 'createdAt'>,
+  cause: string,
+  ids: Ids,
+): StoaEvent<'delivery.due'> {
+  const source = { key: id, seq: 1, at: createdAt, cause }
+  return newEvent(ids, 'delivery.due', { ...source, data: { delivery: id } })
+}
+
 function effectFor(
-  { deliveries, ids, clock }: Deps,
+  { events, ids, clock }: PlanDeps,
   { event, seller }: { readonly event: OrderEvent; readonly seller: string },
   endpoints: readonly Endpoint[],
 ): Effect {
-  const at = clock.now()
+  const createdAt = clock.now()
   const payload = payloadOf(event, seller)
-  const made = endpoints.map((endpoint) => ({
+  const { type, id: eventId, at } = event
+  const deliveries = endpoints.map((endpoint) => ({
     id: ids.child(seller),
     endpoint: endpoint.id,
-    type: event.type,
-    eventId: event.id,
+    type,
+    eventId,
     payload,
-    createdAt: at,
+    createdAt,
   }))
-  const due = made.map(({ id }) =>
-    newEvent(ids, 'delivery.due', { key: id, seq: 1, at, cause: event.id, data: { delivery: id } }),
-  )
-  return deliveries.effectOf(event, { member: seller, deliveries: made, due })
+  const due = deliveries.map((each) => firstDue(each, eventId, ids))
+  const merchant = { member: seller, type, eventId, payload, at }
+  return events.effectOf(event, { merchant, deliveries, due })
 }
 
 /**
- * What order events ask for: for each seller and each of the seller's endpoints that wants the type, a delivery.
+ * What order events ask for: for each seller an event that may be asked for, and for each of the seller's endpoints that
+ * wants the type a delivery; for the buyer a notification.
  *
- * The rows have fresh ids; that they are made once is for the inbox row that commits with them. A seller without an
- * endpoint costs nothing but the look. One round trip for each shard touched.
+ * The rows have fresh ids; that they are made once is for the inbox row that commits with them. One round trip for
+ * each shard touched.
  */
 export async function planDeliveries(
-  deps: Deps,
+  deps: PlanDeps,
   events: readonly OrderEvent[],
   call: Call,
 ): Promise<readonly Effect[]> {
@@ -49,10 +63,12 @@ export async function planDeliveries(
   )
   const sellers = [...new Set(pairs.map(({ seller }) => seller))]
   const endpoints = await deps.endpoints.activeOf(sellers, call)
-  return pairs.flatMap((pair) => {
+  const told = pairs.map((pair) => {
     const wanted = (endpoints.get(pair.seller) ?? []).filter(({ types }) =>
       types.includes(pair.event.type),
     )
-    return wanted.length === 0 ? [] : [effectFor(deps, pair, wanted)]
+    return effectFor(deps, pair, wanted)
   })
+  const notices = events.map((event) => deps.notices.effectOf(event, noticeOf(event, deps)))
+  return [...told, ...notices]
 }
