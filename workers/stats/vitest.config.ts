@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
-    globalSetup: ['@stoa/testing/global-setup'],
+    globalSetup: ['@stoa/testing/global-setup', './test/migration-text.ts'],
     silent: 'passed-only',
     reporters: ['default', new PlainReporter()],
   },

@@ -13,17 +13,25 @@ export type Place = {
   readonly hint: string | undefined
 }
 
-/** Chooses one of the copies of a hot entry by chance, and tells the other isolates when an entry has become hot. */
-export function placeOf(
-  full: string,
-  { uses, mayCopy }: { readonly uses: number; readonly mayCopy: boolean },
-  tiers: Tiers,
-): Place {
+/** How an entry is asked for. */
+export type Use = {
+  readonly uses: number
+  /** A copy has no tags, and is a step behind: who must see a write asks the entry itself. */
+  readonly mayCopy: boolean
+}
+
+/** Counts uses of an entry, and tells the other isolates when it has become hot. */
+export function countUses(full: string, { uses, mayCopy }: Use, tiers: Tiers): void {
+  const isNews = tiers.hot.record(full, uses)
+  if (isNews && tiers.copies > 1 && mayCopy) tell(full, tiers.redis.rank(full)[0] ?? 0, tiers)
+}
+
+/** Counts uses of an entry, and chooses one of the copies of a hot one by chance. */
+export function placeOf(full: string, use: Use, tiers: Tiers): Place {
   const ranks = tiers.redis.rank(full)
   const home = ranks[0] ?? 0
-  const isNews = tiers.hot.record(full, uses)
-  if (tiers.copies < 2 || !mayCopy) return { home, copy: 0, database: home, hint: undefined }
-  if (isNews) tell(full, home, tiers)
+  countUses(full, use, tiers)
+  if (tiers.copies < 2 || !use.mayCopy) return { home, copy: 0, database: home, hint: undefined }
   const copy = tiers.hot.isHot(full) ? tiers.random.uint32() % tiers.copies : 0
   return { home, copy, database: ranks[copy] ?? home, hint: hintKey(full) }
 }

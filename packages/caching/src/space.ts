@@ -6,7 +6,7 @@ import { type Degradation, fetchThrough, type Job, type Outcome, type Tier } fro
 import { createFlights, type Flights } from './flights.ts'
 import { type Load, loadEntry, type LoadMany } from './load.ts'
 import { createOwnWrites, type OwnWrites } from './own-writes.ts'
-import { placeOf } from './place.ts'
+import { countUses, placeOf } from './place.ts'
 import type { Rules } from './policy.ts'
 import { bounded } from './race.ts'
 import { copyKey, entryKey, tagKey, type Tiers } from './tiers.ts'
@@ -134,7 +134,7 @@ export class CacheSpace<T> implements Space<T> {
     if (!(Number.isSafeInteger(minVersion) && minVersion >= 0)) {
       throw new RangeError(`Cannot ask for version ${minVersion}: it must be a whole number`)
     }
-    entryKey(this.#tiers, this.#name, key)
+    const full = entryKey(this.#tiers, this.#name, key)
     call.signal.throwIfAborted()
     const { hardMs, joinMs, isolateTtlMs } = this.#rules
     // Until a load would have been given up, the first to see that a flight is no good replaces it for all.
@@ -147,7 +147,11 @@ export class CacheSpace<T> implements Space<T> {
       )
       if (joining === undefined) break
       const joined = await bounded(joining, call)
-      if (joined !== undefined) return this.#foundOf(joined, key)
+      if (joined !== undefined) {
+        // When all come at once most of the uses are these.
+        countUses(full, { uses: 1, mayCopy: mayCopy(ask) }, this.#tiers)
+        return this.#foundOf(joined, key)
+      }
     }
     const outcome = this.#flights.start(key, () => this.#fetchByEdge(ask, way, call.requestId))
     // The caller may hang up while others wait for it.
@@ -184,9 +188,8 @@ export class CacheSpace<T> implements Space<T> {
     const node = this.#shelf.peek(key)
     const uses = 1 + (node?.hits ?? 0)
     if (node !== undefined) node.hits = 0
-    // A copy has no tags, and is a step behind: who must see a write asks the entry itself.
-    const mayCopy = ask.tags === undefined && minVersion === undefined
-    const { home, copy, database, hint } = placeOf(full, { uses, mayCopy }, this.#tiers)
+    const use = { uses, mayCopy: mayCopy(ask) }
+    const { home, copy, database, hint } = placeOf(full, use, this.#tiers)
     if (node !== undefined && hot.isHot(full)) node.pinnedUntil = clock.now() + this.#tiers.hotForMs
     const mark = this.#ownWrites.mark()
     const startedAt = clock.now()
@@ -255,6 +258,10 @@ export class CacheSpace<T> implements Space<T> {
     if (kept?.entry.nonce === entry.nonce) return { value: kept.found.value, ...rest }
     return { value: entry.isNegative ? undefined : this.#rules.codec.decode(entry.body), ...rest }
   }
+}
+
+function mayCopy({ tags, minVersion }: TaggedAsk): boolean {
+  return tags === undefined && minVersion === undefined
 }
 
 type JobParts<T> = {

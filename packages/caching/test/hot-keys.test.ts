@@ -88,6 +88,22 @@ describe('copies of hot keys', { timeout: 60_000 }, () => {
     expect(Math.max(...counts)).toBeLessThan((400 / 4) * 1.4)
   })
 
+  test('come about though all uses of the key are at once, and most wait for one fetch', async () => {
+    const { redis, isolate, clock } = openWorld(4, { hot })
+    const space = isolate().cache.space<string>('p', { ...policy, isolateTtlMs: 1_000 })
+    for (let burst = 0; burst < 30; burst += 1) {
+      await Promise.all(
+        Array.from({ length: 25 }, () => space.getOrLoad('a', valueOf('v1', 1), call)),
+      )
+      // What the isolate holds is too old by then.
+      clock.advance(1_001)
+    }
+    await settled()
+
+    const asked = redis.filter(({ trips }) => trips.length > 0)
+    expect(asked).toHaveLength(4)
+  })
+
   test('are all forgotten with the entry, whatever is being loaded meanwhile', async () => {
     const { isolates, spaces } = await heated(4)
     await isolates[0]?.cache.invalidate([{ space: 'p', key: 'a', version: 2 }], call)

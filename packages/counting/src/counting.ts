@@ -52,6 +52,8 @@ export type CountingOptions = {
   readonly drainEveryMs?: number
   /** How old a value in the hot view may become before it is read anew, in milliseconds. Default: 300,000. */
   readonly hotMaxAgeMs?: number
+  /** How long a read waits for the hot view before it asks the shards, in milliseconds. Default: 250. */
+  readonly hotReadMs?: number
 } & Pick<RecorderOptions, 'flushSize' | 'flushAgeMs' | 'bufferMax'>
 
 /** What to add, by metric. */
@@ -275,7 +277,8 @@ function readsOf(deps: Deps): Pick<Counting, 'read' | 'readMany' | 'unique' | 's
  *   log, or two have one name.
  */
 export function createCounting(options: CountingOptions): Counting {
-  const { router, clock, hotMaxAgeMs = 300_000, drainEveryMs = 60_000, defer, report } = options
+  const { router, clock, defer, report } = options
+  const { hotMaxAgeMs = 300_000, hotReadMs = 250, drainEveryMs = 60_000 } = options
   const kinds = kindsOf(options.kinds)
   if (
     kinds.all.some(
@@ -284,7 +287,8 @@ export function createCounting(options: CountingOptions): Counting {
     )
   )
     throw new RangeError('Cannot keep a board of an accurate kind: it cannot commit with the count')
-  const hot = createHotView({ redis: options.hot, clock, maxAgeMs: hotMaxAgeMs })
+  const view = { redis: options.hot, clock, maxAgeMs: hotMaxAgeMs, readMs: hotReadMs }
+  const hot = createHotView(view)
   const recorder = new Recorder(options)
   const best = new BestEffort(options.hot, recorder.bufferMax)
   const uniques = createUniques(router)

@@ -1,5 +1,4 @@
 import { type Call, type Clock, type RedisReply, slotOfText } from '@stoa/kernel'
-import { inWaves } from '@stoa/sharding'
 
 import { acceptMs, applyParts, type Outcome } from './apply.ts'
 import { thawMarked } from './cold.ts'
@@ -10,16 +9,20 @@ import { type HotView, type Published, publishedOf } from './hot-view.ts'
 import type { Kind, Kinds } from './kind.ts'
 import { type Log, logKey } from './logs.ts'
 import { insertDead } from './statements.ts'
-import { byShard, type CountRouter, firstSlot, readTotals, type Sharded } from './store.ts'
+import { byShard, type CountRouter, firstSlot, readTotals } from './store.ts'
 import { bucketOf } from './subject.ts'
 import type { Uniques } from './unique-store.ts'
 
 /** Entries of a log that are applied together. */
 const entriesAtOnce = 100
-/** Characters of the flushes of one batch: some 25,000 objects, whose sums come back in 2 MB of the 10 that sqld sends. */
-const batchCharsMax = 1_000_000
+/** Characters of the flushes of one batch: some 50,000 objects, whose sums come back in 4 MB of the 10 that sqld sends. */
+const batchCharsMax = 2_000_000
 /** Rounds of one drain of one log: a busy log must not starve the others of an invocation. */
 const roundsMax = 50
+/** Batches on their way at once: six requests of a Worker may wait. */
+const batchesAtOnce = 5
+/** Batches of one shard among them: the next is being made while the last is being written. */
+const batchesPerShard = 2
 
 export type DrainerOptions = {
   /** Every log that may hold entries; also one that takes no more. */
@@ -148,32 +151,46 @@ class Round {
     }
   }
 
-  async #apply(lives: readonly Live[]): Promise<void> {
-    const { router } = this.#options
-    const parts = lives.flatMap((live) => live.parts)
-    let sharded: Sharded<Part>
+  /** The parts of some flushes, those of each shard together. */
+  async #grouped(lives: readonly Live[]): Promise<readonly (readonly Part[])[]> {
+    const items = lives.flatMap(({ parts }) => parts)
     try {
-      sharded = await byShard(router, { items: parts, slotsOf }, this.#call)
+      const { groups, split } = await byShard(this.#options.router, { items, slotsOf }, this.#call)
+      for (const part of split) this.#fail(new SplitBucketError(part.bucket), [part.flush])
+      return groups
     } catch (error) {
       this.#fail(
         error,
         lives.map(({ flush }) => flush.id),
       )
-      return
+      return []
     }
-    for (const part of sharded.split) this.#fail(new SplitBucketError(part.bucket), [part.flush])
-    await inWaves(sharded.groups, async (group) => {
-      try {
-        const outcome = await applyParts(this.#options, group, this.#call)
-        this.repeated += outcome.known.length
-        await this.#publish(outcome)
-      } catch (error) {
-        this.#fail(
-          error,
-          group.map(({ flush }) => flush),
-        )
-      }
-    })
+  }
+
+  async #apply(group: readonly Part[]): Promise<void> {
+    try {
+      const outcome = await applyParts(this.#options, group, this.#call)
+      this.repeated += outcome.known.length
+      await this.#publish(outcome)
+    } catch (error) {
+      this.#fail(
+        error,
+        group.map(({ flush }) => flush),
+      )
+    }
+  }
+
+  /** One batch is made and another published while a third is being written. */
+  async #applyAll(lives: readonly (Live & { readonly entry: Entry })[]): Promise<void> {
+    const batches: (readonly (readonly Part[])[])[] = []
+    for (const some of inBatches(lives)) batches.push(await this.#grouped(some))
+    const shards = Math.max(0, ...batches.map(({ length }) => length))
+    const waiting = batches.flat().values()
+    const lane = async () => {
+      for (const group of waiting) await this.#apply(group)
+    }
+    const lanes = Math.min(batchesAtOnce, batchesPerShard * shards)
+    await Promise.all(Array.from({ length: lanes }, lane))
   }
 
   /** The totals of what the outcome touched: as the batch left them, or read again where that does not say. */
@@ -213,7 +230,7 @@ class Round {
       reads.flatMap((read) => ('flush' in read ? [[read.flush.id, read] as const] : [])),
     )
     await this.#see([...flushes.values()].map(({ flush }) => flush))
-    for (const some of inBatches([...flushes.values()])) await this.#apply(some)
+    await this.#applyAll([...flushes.values()])
     return entries.filter(({ id }) => !this.#stuck.has(id)).map(({ at }) => at)
   }
 }
@@ -237,15 +254,26 @@ export type Drainer = {
   drain(call: Call): Promise<DrainReport>
 }
 
+async function readLog({ redis }: Log, from: string, call: Call): Promise<readonly Entry[]> {
+  const command = ['XRANGE', logKey, from, '+', 'COUNT', entriesAtOnce]
+  return entriesOf(await redis.run(command, call, { idempotent: true }))
+}
+
 export function createDrainer(options: DrainerOptions): Drainer {
-  const drainLog = async ({ redis }: Log, call: Call): Promise<DrainReport> => {
+  const drainLog = async (log: Log, call: Call): Promise<DrainReport> => {
+    const { redis } = log
     const report = { entries: 0, done: 0, repeated: 0, dead: 0, hasMore: false }
-    let from = '-'
-    for (let round = 0; round < roundsMax; round += 1) {
-      const command = ['XRANGE', logKey, from, '+', 'COUNT', entriesAtOnce]
-      const entries = entriesOf(await redis.run(command, call, { idempotent: true }))
+    let reading = readLog(log, '-', call)
+    for (let round = 1; round <= roundsMax; round += 1) {
+      const entries = await reading
       report.hasMore = entries.length === entriesAtOnce
       if (entries.length === 0) break
+      if (report.hasMore && round < roundsMax) {
+        // Past what is stuck: one database that is down must not hide the increments of the others.
+        reading = readLog(log, `(${entries.at(-1)?.at ?? ''}`, call)
+        // It is awaited in the next round; until then its failure must not count as unhandled.
+        reading.catch(() => undefined)
+      }
       const pass = new Round(options, call)
       const done = await pass.run(entries)
       // Only these: whatever else came meanwhile has not been applied.
@@ -255,8 +283,6 @@ export function createDrainer(options: DrainerOptions): Drainer {
       report.repeated += pass.repeated
       report.dead += pass.dead
       if (!report.hasMore) break
-      // Past what is stuck: one database that is down must not hide the increments of the others.
-      from = `(${entries.at(-1)?.at ?? ''}`
     }
     return report
   }

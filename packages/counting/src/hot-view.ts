@@ -1,4 +1,4 @@
-import type { Call, Clock, RedisPort } from '@stoa/kernel'
+import { type Call, type Clock, type RedisPort, within } from '@stoa/kernel'
 
 import type { Kind } from './kind.ts'
 
@@ -80,7 +80,11 @@ function keyOf(kind: Kind, id: string): string {
  * from a shard publishes them; an older one never replaces a newer one, in whatever order they come.
  */
 export type HotView = {
-  /** One round trip, one billed command. Objects that are not there, or too old to be trusted, are left out. */
+  /**
+   * One round trip, one billed command. Objects that are not there, or too old to be trusted, are left out.
+   *
+   * @throws DeadlineExceededError when Redis is slow, and as {@link RedisPort.run}.
+   */
   get(kind: Kind, ids: readonly string[], call: Call): Promise<Totals>
   /** Three billed commands for each 2,000 objects, one round trip. Safe to repeat, and to lose. */
   publish(kind: Kind, totals: ReadonlyMap<string, Published>, call: Call): Promise<void>
@@ -91,13 +95,15 @@ export function createHotView(options: {
   readonly clock: Clock
   /** How old a total may be before it is read anew, in milliseconds. */
   readonly maxAgeMs: number
+  /** How long a read waits for it, in milliseconds: the shards know as much. */
+  readonly readMs: number
 }): HotView {
-  const { redis, clock, maxAgeMs } = options
+  const { redis, clock, maxAgeMs, readMs } = options
   return {
     get: async (kind, ids, call) => {
       if (ids.length === 0) return new Map()
       const command = ['MGET', ...ids.map((id) => keyOf(kind, id))]
-      const answer = await redis.run(command, call, { idempotent: true })
+      const answer = await redis.run(command, within(call, readMs, clock), { idempotent: true })
       const texts = Array.isArray(answer) ? answer : []
       const oldest = clock.now() - maxAgeMs
       const found = new Map<string, Total>()

@@ -64,14 +64,19 @@ function clamped(by: number): number {
 function rowsOf(kind: Kind, sums: Sums): RowSet {
   const ids = [...sums.keys()].toSorted()
   const heads: string[] = []
-  const lines = ids.map((id) => {
+  const pages = isFreezable(kind) ? kind.pagesPerBucket : undefined
+  let json = ''
+  // By hand, and as one text: 25,000 lists would be garbage at once.
+  for (const id of ids) {
     const { slot, hi, lo } = rowKeyOf(id)
-    heads.push(`${slot},${hi},${lo},`)
-    const page = isFreezable(kind) ? slotText(pageOf(slotOf(id), kind.pagesPerBucket ?? 1)) : ''
-    // By hand: 25,000 lists would be garbage at once.
-    return `["${slot}",${hi},${lo},"${page}",${(sums.get(id) ?? []).map(clamped).join()}]`
-  })
-  return { json: `[${lines.join()}]`, ids, heads }
+    const head = `${slot},${hi},${lo},`
+    heads.push(head)
+    const page = pages === undefined ? '' : slotText(pageOf(slotOf(id), pages))
+    json += `${json === '' ? '' : ','}["${slot}",${hi},${lo},"${page}"`
+    for (const by of sums.get(id) ?? []) json += `,${clamped(by)}`
+    json += ']'
+  }
+  return { json: `[${json}]`, ids, heads }
 }
 
 /** Marks objects that have no row but may be in a page. Costs one look-up a row while there are no pages. */

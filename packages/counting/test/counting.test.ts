@@ -1,3 +1,4 @@
+import type { RedisPort } from '@stoa/kernel'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type Counting, handleOf, slidingSum } from '../src/index.ts'
@@ -71,6 +72,28 @@ describe('an eventual counter', () => {
 
     expect(await views(id)).toBe(2)
     expect(bench.reported).toHaveLength(1)
+  })
+
+  test('is read from the shards when the hot view is slow, after a quarter of a second', async () => {
+    const id = idIn(1)
+    bench.counting.increment('post', id, { views: 2 })
+    await drained(bench.counting)
+    const asked = Promise.withResolvers<void>()
+    const slow: RedisPort = {
+      pipeline: async () => [],
+      run: (_command, { signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+          asked.resolve()
+        }),
+    }
+    const reading = bench.isolate({ hot: slow }).read('post', id, call)
+    await asked.promise
+
+    bench.clock.advance(250)
+
+    expect((await reading).values).toEqual({ views: 2, likes: 0 })
+    expect(bench.reported).toMatchObject([{ code: 'deadline_exceeded' }])
   })
 
   test('is read anew when its value in the hot view is too old, whatever that says', async () => {

@@ -38,6 +38,11 @@ export function rejected(buyer: string): StoaEvent {
   return newEvent(ids, 'order.rejected', { ...sourceOf(order), data })
 }
 
+/** What wakes the drainer. */
+export function waiting(): StoaEvent {
+  return newEvent(ids, 'counts.waiting', { ...sourceOf(subject()), data: {} })
+}
+
 export async function deliver(events: readonly StoaEvent[], requestId = crypto.randomUUID()) {
   const request = await deliveryOf('stats', events, 'http://127.0.0.1:9')
   request.headers.set('x-request-id', requestId)
@@ -52,25 +57,79 @@ export function get(path: string, requestId: string = crypto.randomUUID()): Prom
   )
 }
 
-export async function countsOf(kind: 'member' | 'product', id: string): Promise<unknown> {
-  const typed = typedId(kind === 'member' ? 'usr' : 'prd', id)
-  const response = await get(`/v1/stats/${kind}/${typed}`)
+export type KindName = 'member' | 'product' | 'post'
+
+const prefixes = { member: 'usr', product: 'prd', post: 'pst' } as const
+
+/** The id of a subject as the API spells it. */
+export function typed(kind: KindName, id: string): string {
+  return typedId(prefixes[kind], id)
+}
+
+export async function countsOf(kind: KindName, id: string): Promise<unknown> {
+  const response = await get(`/v1/stats/${kind}/${typed(kind, id)}`)
   const { counts } = (await response.json()) as { counts: unknown }
   return counts
 }
 
-const databases = new URL(inject('stoaEnv')['META_URL'] ?? '').origin
+export async function read<T>(path: string): Promise<T> {
+  const response = await get(path)
+  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
+  return (await response.json()) as T
+}
 
-/** How often the request went to a database, by the database server's own meter. */
-export async function roundTripsOf(requestId: string): Promise<number> {
-  const response = await fetch(`${databases}/_local/meter?request=${requestId}`)
+export function send(
+  path: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return exports.default.fetch(
+    new Request(`http://stats${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    }),
+  )
+}
+
+/** Reports, and what was counted of them; the flush is under way when this returns. */
+export async function report(...events: readonly object[]): Promise<unknown> {
+  const response = await send('/v1/events', { events })
+  return { status: response.status, ...((await response.json()) as object) }
+}
+
+/** Moves what the logs hold into the databases; answers what it did. */
+export async function drain(): Promise<Readonly<Record<string, unknown>>> {
+  const authorization = `Bearer ${inject('stoaEnv')['OPERATOR_TOKEN'] ?? ''}`
+  const response = await send('/v1/stats/drain', undefined, { authorization })
+  return (await response.json()) as Readonly<Record<string, unknown>>
+}
+
+const databases = new URL(inject('stoaEnv')['META_URL'] ?? '').origin
+const redis = new URL(inject('stoaEnv')['REDIS_URL'] ?? '').origin
+
+async function tripsTo(server: string, requestId: string): Promise<number> {
+  const response = await fetch(`${server}/_local/meter?request=${requestId}`)
   const { counts } = (await response.json()) as { counts: { roundTrips: number } }
   return counts.roundTrips
 }
 
-/** Spoils the next requests to a database that match. */
-export async function spoil(fault: Readonly<Record<string, unknown>>): Promise<void> {
-  const response = await fetch(`${databases}/_local/faults`, {
+/** How often the request went to a database, by the database server's own meter. */
+export function roundTripsOf(requestId: string): Promise<number> {
+  return tripsTo(databases, requestId)
+}
+
+/** How often it went to Redis. */
+export function redisTripsOf(requestId: string): Promise<number> {
+  return tripsTo(redis, requestId)
+}
+
+/** Spoils the next requests to a server that match. */
+export async function spoil(
+  fault: Readonly<Record<string, unknown>>,
+  server: 'databases' | 'redis' = 'databases',
+): Promise<void> {
+  const response = await fetch(`${server === 'redis' ? redis : databases}/_local/faults`, {
     method: 'POST',
     body: JSON.stringify(fault),
   })

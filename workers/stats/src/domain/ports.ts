@@ -3,9 +3,13 @@ import type { Effect, StoaEvent } from '@stoa/messaging'
 
 import type { Increment } from './increments.ts'
 
+/** What the system's own events raised, exactly once each. */
 export type Counters = {
-  /** What was counted of `subject`; empty when nothing was, or nobody has that id. */
-  get(subject: string, call: Call): Promise<Readonly<Record<string, number>>>
+  /** What was counted of each of `subjects`, in their order; empty when nothing was, or nobody has that id. */
+  getMany(
+    subjects: readonly string[],
+    call: Call,
+  ): Promise<readonly Readonly<Record<string, number>>[]>
   /** What `event` does to the slot that all the subjects of `increments` lie in. */
   raise(event: StoaEvent, increments: readonly [Increment, ...Increment[]]): Effect
 }

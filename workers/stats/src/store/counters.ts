@@ -8,16 +8,27 @@ import type { Counters } from '../domain/ports.ts'
 /** Builds queries and runs none: the router decides where each goes. */
 const db = drizzleOn()
 
+function countsOf(subject: string) {
+  return db
+    .select({ metric: counter.metric, n: counter.n })
+    .from(counter)
+    .where(eq(counter.subject, subject))
+}
+
 export function countersOf({ router }: Pick<KeyspaceAccess, 'router'>): Counters {
   return {
-    get: async (subject, call) => {
-      const query = db
-        .select({ metric: counter.metric, n: counter.n })
-        .from(counter)
-        .where(eq(counter.subject, subject))
-      const rows = await router.read(subject, statement(query), call)
-      return Object.fromEntries(
-        (await rowsOf(query, rows)).map(({ metric, n }) => [metric, n] as const),
+    getMany: async (subjects, call) => {
+      const queries = subjects.map((key) => ({ key, query: countsOf(key) }))
+      const answers = await router.readMany(
+        queries.map(({ key, query }) => ({ key, statement: statement(query) })),
+        call,
+      )
+      return Promise.all(
+        queries.map(async ({ query }, index) => {
+          const rows = answers[index]
+          const counts = rows === undefined ? [] : await rowsOf(query, rows)
+          return Object.fromEntries(counts.map(({ metric, n }) => [metric, n] as const))
+        }),
       )
     },
     raise: (event, increments) => {

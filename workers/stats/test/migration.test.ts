@@ -1,0 +1,8 @@
+import { countingMigration } from '@stoa/counting'
+import { expect, inject, test } from 'vitest'
+
+import { kinds } from '../src/domain/kinds.ts'
+
+test('the tables of the kinds are those of the migration', () => {
+  expect(inject('countingSql')).toBe(countingMigration(kinds))
+})
