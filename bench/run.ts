@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { benchCaching } from './src/caching.ts'
 import { benchCounting } from './src/counting.ts'
 import { benchLocal } from './src/local.ts'
+import { benchMessaging } from './src/messaging.ts'
 import { benchReconciliation } from './src/reconciliation.ts'
 import { benchImport } from './src/resharding-import.ts'
 import { benchResharding } from './src/resharding.ts'
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   caching: benchCaching,
   counting: benchCounting,
   local: benchLocal,
+  messaging: benchMessaging,
   reconciliation: benchReconciliation,
   resharding: async () => [...(await benchResharding()), ...(await benchImport())],
   sharding: benchSharding,

@@ -23,6 +23,6 @@ export {
   type Outcome,
 } from './migrate-all.ts'
 export { deploy, type Deployment, type DeploymentOptions, type Shape } from './deployment.ts'
-export { localCaches } from './local-caches.ts'
+export { localCaches, localLogs } from './local-caches.ts'
 export { importRows } from './import/import-rows.ts'
 export type { ImportOptions, ImportProgress, ImportReport } from './import/options.ts'

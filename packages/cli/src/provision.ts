@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto'
 
 import { type Client, createClient } from '@libsql/client'
-import { slotRange } from '@stoa/kernel'
-import { evenSlots, type Keyspace, type SlotRange } from '@stoa/sharding'
+import { libsqlShard } from '@stoa/adapters/shard'
+import { rootCall, slotRange } from '@stoa/kernel'
+import { evenSlots, type Keyspace, type ShardInfo, type SlotRange } from '@stoa/sharding'
 
+import { ReshardingActiveError } from './migrate-apply.ts'
 import { textOf } from './migrate-schema.ts'
 import { keyspaceNames, migrate, migrationsOf } from './migrations.ts'
+import { levelReferences, publishMissing } from './references.ts'
+
+/** Keyspaces whose slots lie and move in groups: counting dedupes by buckets of 64 slots, whose rows lie in the first. */
+const units: Readonly<Record<string, number>> = { stats: 64 }
 
 /** The most databases provisioned at a time. */
 const databasesAtOnce = 8
@@ -134,23 +140,43 @@ async function writeWhenChanged(
 
 /** How a keyspace is to be: as it is, or, when it is new, spread evenly over new databases. */
 function planOf(name: string, known: Keyspace | undefined, count: number): Keyspace {
-  if (known !== undefined) return known
+  const unit = units[name]
+  const grouped = unit === undefined ? {} : { unit }
+  if (known !== undefined) return { ...known, ...grouped }
   const names = Array.from({ length: count }, (_, index) => `${name}-${index}`)
   return {
     shards: names.map((shard) => ({ name: shard, url: '', incarnation: '' })),
-    slots: evenSlots(names),
+    slots: evenSlots(names, unit),
+    ...grouped,
   }
 }
 
-type Job = { readonly keyspace: string; readonly plan: Keyspace; readonly name: string }
+type Job = {
+  readonly keyspace: string
+  readonly plan: Keyspace
+  readonly name: string
+  /** It owns nothing, and is no copy until its feed makes it one. */
+  readonly isReplica?: boolean
+}
 type Placed = { readonly url: string; readonly incarnation: string; readonly applied: number }
 
-async function provisionOne({ keyspace, plan, name }: Job, provider: Provider): Promise<Placed> {
+/** A replica that is being copied cannot be migrated meanwhile: it stays as it is, and sessions read at the primary. */
+function whenCopying(error: unknown): number {
+  if (error instanceof ReshardingActiveError) return 0
+  throw error
+}
+
+async function provisionOne(
+  { keyspace, plan, name, isReplica = false }: Job,
+  provider: Provider,
+): Promise<Placed> {
   const url = await provider.createDatabase(name)
   const migrations = await migrationsOf(keyspace)
   const ranges = plan.slots.filter((range) => range.shard === name)
   return withClient({ url, token: provider.token }, async (client) => {
-    const applied = await migrate(client, { database: name, migrations })
+    const migrating = migrate(client, { database: name, migrations })
+    if (isReplica) return { url, applied: await migrating.catch(whenCopying), incarnation: '' }
+    const applied = await migrating
     return { url, applied, incarnation: await claimSlots(client, { name, ranges }) }
   })
 }
@@ -172,9 +198,27 @@ async function provisionAll(
   return placed
 }
 
+/** The shard with the addresses that its databases have now. */
+function placedShard(shard: ShardInfo, placed: ReadonlyMap<string, Placed>): ShardInfo {
+  const { url = '', incarnation = '' } = placed.get(shard.name) ?? {}
+  const replicas = shard.replicas?.map((each) => ({
+    ...each,
+    url: placed.get(each.name)?.url ?? '',
+  }))
+  return { ...shard, url, incarnation, ...(replicas === undefined ? {} : { replicas }) }
+}
+
+function jobsOf([keyspace, plan]: readonly [string, Keyspace]): readonly Job[] {
+  return plan.shards.flatMap(({ name, replicas = [] }) => [
+    { keyspace, plan, name },
+    ...replicas.map((replica) => ({ keyspace, plan, name: replica.name, isReplica: true })),
+  ])
+}
+
 /**
- * Makes every database exist, brings each to its newest schema, gives new ones their slots, and writes the topology:
- * first as a plan, so that a run that died is completed by the next with the same number of databases.
+ * Makes every database exist, brings each to its newest schema, gives new ones their slots and the reference
+ * tables, and writes the topology: first as a plan, so that a run that died is completed by the next with the same
+ * number of databases.
  *
  * Running it again changes nothing.
  *
@@ -182,9 +226,12 @@ async function provisionAll(
  */
 export async function provision(options: ProvisionOptions): Promise<Provisioned> {
   const { provider, shardsPerKeyspace } = options
+  const call = rootCall('provision')
+  const open = (name: string, url: string) => libsqlShard({ name, url, token: provider.token })
   const metaUrl = await provider.createDatabase('meta')
   return withClient({ url: metaUrl, token: provider.token }, async (meta) => {
     let applied = await migrate(meta, { database: 'meta', migrations: await migrationsOf('meta') })
+    await publishMissing(open('meta', metaUrl), call)
     let known = await readKeyspaces(meta)
     const names = (await keyspaceNames()).filter((name) => name !== 'meta')
     const plans = Object.fromEntries(
@@ -192,19 +239,18 @@ export async function provision(options: ProvisionOptions): Promise<Provisioned>
     )
     // A keyspace that this code does not have is another version's, and stays as it is.
     known = await writeWhenChanged(meta, known, { ...known.keyspaces, ...plans })
-    const jobs = Object.entries(plans).flatMap(([keyspace, plan]) =>
-      plan.shards.map(({ name }) => ({ keyspace, plan, name })),
-    )
-    const placed = await provisionAll(jobs, options)
+    const placed = await provisionAll(Object.entries(plans).flatMap(jobsOf), options)
     const keyspaces: Keyspaces = { ...known.keyspaces }
-    for (const [name, plan] of Object.entries(plans)) {
-      const shards = plan.shards.map((shard) => {
-        const { url = '', incarnation = '' } = placed.get(shard.name) ?? {}
-        return { name: shard.name, url, incarnation }
-      })
-      keyspaces[name] = { ...plan, shards }
+    for (const [name, plan] of Object.entries(plans))
+      keyspaces[name] = { ...plan, shards: plan.shards.map((shard) => placedShard(shard, placed)) }
+    const level = async () => {
+      const databases = [...placed].map(([name, { url }]) => open(name, url))
+      await levelReferences(open('meta', metaUrl), databases, call)
     }
-    await writeWhenChanged(meta, known, keyspaces)
+    await level()
+    const published = await writeWhenChanged(meta, known, keyspaces)
+    // Whoever spread a newer version before the new databases were named did not know them.
+    if (published !== known) await level()
     for (const each of placed.values()) applied += each.applied
     return { metaUrl, keyspaces, applied }
   })

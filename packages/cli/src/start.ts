@@ -23,7 +23,7 @@ import {
 
 import { demoLogin, demoToken, hasDemoData, loadDemoData } from './demo-data.ts'
 import { deploy, type Deployment } from './deployment.ts'
-import { localCaches } from './local-caches.ts'
+import { localCaches, localLogs } from './local-caches.ts'
 import { localProvider, provision } from './provision.ts'
 import { reloadOnChange } from './watch.ts'
 
@@ -34,7 +34,7 @@ const usage = `Usage: npm start [-- options]
   --shards N            databases for each keyspace that has none yet (2)
   --shape SHAPE         one Worker or many          (one)
   --data-dir DIR        where the data lives        (.stoa/data)
-  --libsql-port PORT, --redis-port PORT, --qstash-port PORT   (8791, 8792, 8793)
+  --libsql-port PORT, --redis-port PORT, --qstash-port PORT, --psp-port PORT   (8791 to 8794)
   --redis-engine NAME   auto, server or in-process  (auto)
 `
 
@@ -168,6 +168,7 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
       REDIS_URL: redisUrl,
       REDIS_TOKEN: devTokens.redis,
       CACHE_DATABASES: await localCaches(redisUrl, devTokens.redis),
+      COUNTING_LOGS: await localLogs(redisUrl, devTokens.redis),
       QSTASH_URL: `http://127.0.0.1:${servers.ports.qstash}`,
       QSTASH_TOKEN: devTokens.qstash,
       QSTASH_CURRENT_SIGNING_KEY: devTokens.qstashCurrentKey,
@@ -176,6 +177,10 @@ async function start(settings: Settings, servers: Supervised): Promise<Running> 
       IMPORT_TOKEN: secrets.importer,
       STOA_SECRET: secrets.secret,
       ALLOW_LOOPBACK_WEBHOOKS: 'true',
+      PAYMENTS_PROVIDER: 'sandbox',
+      SANDBOX_URL: `http://127.0.0.1:${servers.ports.psp}`,
+      SANDBOX_KEY: devTokens.psp,
+      SANDBOX_CALLBACK_SECRET: devTokens.pspCallbacks,
     },
   })
   const stopCron = startCron(deployment)

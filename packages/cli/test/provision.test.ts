@@ -98,6 +98,31 @@ document = json_set(document, '$.users.ranges', json('${JSON.stringify([range])}
     expect(keyspaces['users']?.ranges).toEqual([range])
   })
 
+  test('brings the reference tables to every database and replica, and puts no older rows back', async () => {
+    await provision({ provider, shardsPerKeyspace: 1 })
+    const code = "SELECT exponent FROM _currency WHERE code = 'JPY'"
+    expect(await rowsOf('catalog-0', code)).toEqual([{ exponent: 0 }])
+    await rowsOf('meta', `UPDATE reference SET version = 2, rows = '[["XTS",3,"Test"]]'`)
+    await rowsOf(
+      'meta',
+      `UPDATE topology SET version = version + 1, document = json_set(document, '$.users.shards[0].replicas',
+json('[{"name":"users-0-replica","url":"http://127.0.0.1:1","weight":2}]'))`,
+    )
+
+    const { keyspaces } = await provision({ provider, shardsPerKeyspace: 1 })
+
+    for (const name of ['catalog-0', 'orders-0', 'users-0-replica']) {
+      const [row] = await rowsOf(name, 'SELECT code, version FROM _currency, _reference')
+      expect(row).toEqual({ code: 'XTS', version: 2 })
+    }
+    // A replica owns nothing, and has the address that it has now.
+    const url = await provider.createDatabase('users-0-replica')
+    const replicas = [{ name: 'users-0-replica', url, weight: 2 }]
+    expect(keyspaces['users']?.shards[0]?.replicas).toEqual(replicas)
+    const owned = await rowsOf('users-0-replica', 'SELECT count(*) AS n FROM _slot_owner')
+    expect(owned).toEqual([{ n: 0 }])
+  })
+
   test.each([1, 4, 9])(
     'completes what a run that died after %i databases began',
     async (survives) => {

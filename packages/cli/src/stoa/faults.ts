@@ -69,6 +69,17 @@ export class MoveTakenBackError extends Fault {
   }
 }
 
+/** Somebody has given up the plan of which this was a part. What was moved stays where it is. */
+export class PlanDroppedError extends Fault {
+  override readonly name = 'PlanDroppedError'
+  override readonly code = 'plan_dropped'
+  override readonly kind = 'aborted'
+
+  constructor(id: string) {
+    super(`Cannot go on with plan "${id}": it was given up`)
+  }
+}
+
 /** What a person does about a failure, by its code. */
 const advice: Readonly<Record<string, string>> = {
   no_system: 'run "npm start" in another terminal, or give --meta-url and --token',
@@ -88,6 +99,13 @@ const advice: Readonly<Record<string, string>> = {
   move_phase:
     'npm run stoa -- jobs shows how far it is; one that is done is moved back by a new move',
   move_not_found: 'npm run stoa -- jobs --all',
+  plan_dropped: 'npm run stoa -- shards shows what was moved; give the command anew for the rest',
+  reference_conflict: 'look at what was published meanwhile: npm run stoa -- reference status',
+  reference_not_found: 'npm run stoa -- reference publish NAME --file FILE',
+  reference_too_large: 'it is no reference table: shard it by its key',
+  invalid_reference: 'correct the file',
+  reference_unlike: 'give text for text columns and numbers for numbers, and publish again',
+  replica_mismatch: 'npm run stoa -- migrate, or take another --name',
   import_target: 'npm run stoa -- shards shows the keyspaces and their tables',
   import_stopped: 'give the same command again: it goes on',
 }

@@ -80,6 +80,11 @@ export function nextIds(stem: string, jobs: readonly Job[], count: number): read
   return Array.from({ length: count }, (_, at) => `${stem}-${round}.${at + 1}`)
 }
 
+/** The plan that a move belongs to, when it belongs to one; its own id when that names a plan. */
+export function planIdOf(job: string): string {
+  return job.replace(/-\d+\.\d+$/, '')
+}
+
 function when(ms: number): string {
   return new Date(ms).toISOString().slice(0, 19).replace('T', ' ')
 }

@@ -33,7 +33,8 @@ function databasesOf(
   const names = only === undefined ? Object.keys(topology.keyspaces) : [only]
   const entries = names.map((name) => {
     const { shards } = keyspaceIn(topology, name)
-    return [name, shards.filter(({ url }) => url !== '')] as const
+    const all = shards.flatMap((shard) => [shard, ...(shard.replicas ?? [])])
+    return [name, all.filter(({ url }) => url !== '')] as const
   })
   const databases: Readonly<Record<string, readonly Database[]>> = Object.fromEntries(entries)
   return only === undefined ? { ...meta, ...databases } : databases

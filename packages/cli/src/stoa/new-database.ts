@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto'
 
 import { createClient } from '@libsql/client'
-import { type Call, systemClock } from '@stoa/kernel'
-import type { ShardInfo, Topology } from '@stoa/sharding'
+import type { Call } from '@stoa/kernel'
+import type { Keyspace, ShardInfo, Topology } from '@stoa/sharding'
 
 import { migrate, migrationsOf } from '../migrations.ts'
 import { BadCommandError, DatabaseTakenError } from './faults.ts'
-import { keyspaceIn, readTopology, type System } from './system.ts'
+import { changeKeyspace, type System } from './system.ts'
 
-/** How often another job may change the topology in between. */
-const triesMax = 8
 const nameForm = /^[a-z0-9][a-z0-9-]{0,63}$/
 
 /** @throws BadCommandError when a database cannot have that name. @throws DatabaseTakenError when another keyspace has it */
@@ -18,15 +16,19 @@ export function checkNewName(topology: Topology, keyspace: string, name: string)
     throw new BadCommandError(
       `Cannot name a database "${name}": a name is up to 64 of a-z, 0-9 and -, and begins with no -`,
     )
-  const taken = Object.entries(topology.keyspaces).find(
-    ([other, { shards }]) => other !== keyspace && shards.some((shard) => shard.name === name),
+  const taken = Object.entries(topology.keyspaces).find(([other, { shards }]) =>
+    shards.some(
+      (shard) =>
+        (other !== keyspace && shard.name === name) ||
+        shard.replicas?.some((replica) => replica.name === name),
+    ),
   )
   if (taken !== undefined || name === 'meta')
     throw new DatabaseTakenError(name, `it belongs to ${taken?.[0] ?? 'the topology'}`)
 }
 
 /** Brings the database to the newest schema, fenced. */
-async function migrateNew({
+export async function migrateNew({
   url,
   token,
   keyspace,
@@ -65,30 +67,6 @@ SET incarnation = excluded.incarnation WHERE incarnation IS NULL AND NOT EXISTS 
   return { ...shard, incarnation }
 }
 
-/** Names the shard in the topology, without slots, by compare-and-set. */
-async function enlist(
-  system: System,
-  { keyspace, shard }: { readonly keyspace: string; readonly shard: ShardInfo },
-  call: Call,
-): Promise<void> {
-  for (let tries = 0; tries < triesMax; tries += 1) {
-    const topology = await readTopology(system, call)
-    const known = keyspaceIn(topology, keyspace)
-    if (known.shards.some(({ name }) => name === shard.name)) return
-    const shards = [...known.shards, shard]
-    const keyspaces = { ...topology.keyspaces, [keyspace]: { ...known, shards } }
-    const update = {
-      sql: 'UPDATE topology SET version = ?, document = ?, changed_at = ? WHERE id = 1 AND version = ?',
-      args: [topology.version + 1, JSON.stringify(keyspaces), systemClock.now(), topology.version],
-    }
-    const [rows] = await system.meta.batch([update], 'write', call)
-    if (rows?.rowsAffected === 1) return
-  }
-  throw new Error(
-    `Cannot name "${shard.name}" in the topology: others changed it ${triesMax} times`,
-  )
-}
-
 /**
  * Makes a database, migrated and fenced, a shard of the keyspace that owns nothing yet. Dying anywhere is completed by
  * the next run.
@@ -103,5 +81,9 @@ export async function addShard(
   const url = await system.provider.createDatabase(name)
   await migrateNew({ url, token: system.token, keyspace, name })
   const shard = await adopt(system, { name, url }, call)
-  await enlist(system, { keyspace, shard }, call)
+  const change = (known: Keyspace) =>
+    known.shards.some((each) => each.name === name)
+      ? known
+      : { ...known, shards: [...known.shards, shard] }
+  await changeKeyspace(system, { keyspace, change }, call)
 }

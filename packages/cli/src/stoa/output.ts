@@ -34,10 +34,15 @@ export const exitCodes = {
 
 const unreachable = new Set(['no_system', 'shard_unavailable'])
 
+/** A database that an older release has migrated lacks tables of this one. */
+function adviceOnText(message: string): string | undefined {
+  return /no such (?:table|column)/.test(message) ? 'npm run stoa -- migrate' : undefined
+}
+
 /** Says what failed and what to do; answers the exit code. */
 export function tellFailure(output: Output, error: unknown): number {
   const message = error instanceof Error ? error.message : String(error)
-  const advice = isFault(error) ? adviceOn(error) : undefined
+  const advice = isFault(error) ? adviceOn(error) : adviceOnText(message)
   const code = isFault(error) ? error.code : 'failed'
   if (output.isJson) output.tell({ event: 'error', code, message, advice }, '')
   else {

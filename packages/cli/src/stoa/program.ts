@@ -1,23 +1,33 @@
 import { rootCall } from '@stoa/kernel'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 
+import {
+  collect,
+  type Common,
+  type Exit,
+  namesIn,
+  plain,
+  run,
+  wholeNumber,
+} from './command-line.ts'
 import { drive } from './drive.ts'
 import { BadCommandError } from './faults.ts'
 import { importCommand, type ImportWords } from './import-command.ts'
-import { isUnfinished, readJobs, tellJobs } from './jobs.ts'
+import { planIdOf, readJobs, tellJobs } from './jobs.ts'
 import { migrateCommand } from './migrate-command.ts'
-import { exitCodes, type Output, outputOf, tellFailure } from './output.ts'
+import { exitCodes, outputOf, tellFailure } from './output.ts'
+import { endPlan, readOpenPlans, tellPlans } from './plans.ts'
+import { addReference } from './reference-program.ts'
+import { addReplica } from './replica-program.ts'
 import { reshape } from './reshape.ts'
+import { abort, resume } from './resume.ts'
 import { survey } from './shards.ts'
-import { listenForStop, type Stopper } from './stopper.ts'
-import { findSystem, moverOf, type System, type Where } from './system.ts'
+import { moverOf } from './system.ts'
 import { verify } from './verify.ts'
 import { type Verb, verbs } from './wish.ts'
 
 /** Rows of a table beyond which they are not counted one by one. */
 const countMax = 1_000_000
-
-type Common = Where & { readonly json?: boolean; readonly maxRate?: number }
 
 type ReshapeWords = Common & {
   readonly from?: string
@@ -30,35 +40,6 @@ type ReshapeWords = Common & {
   readonly hold?: boolean
   readonly yes?: boolean
   readonly dryRun?: boolean
-}
-
-type Tools = { readonly system: System; readonly output: Output; readonly stopper: Stopper }
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (/^\d{1,10}$/.test(text) && value > 0) return value
-  throw new InvalidArgumentError('It must be a whole number from 1.')
-}
-
-function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, ...text.split(',')]
-}
-
-function namesIn(text: string | undefined): readonly string[] {
-  return text === undefined ? [] : text.split(',').map((name) => name.trim())
-}
-
-/** A command with what all have. */
-function plain(words: string, description: string): Command {
-  const [name, ...operands] = words.split(' ')
-  const command = new Command(name).description(description)
-  for (const operand of operands) command.argument(operand)
-  return command
-    .option('--meta-url <URL>', 'the meta database (META_URL, or that of npm start)')
-    .option('--token <TOKEN>', 'the token of all databases (LIBSQL_TOKEN)')
-    .option('--libsql-port <PORT>', 'where the platform of npm start is (8791)')
-    .option('--json', 'one JSON object a line')
-    .exitOverride()
 }
 
 const about: Readonly<Record<Verb, string>> = {
@@ -89,18 +70,6 @@ function reshaping(verb: Verb): Command {
   if (verb === 'rebalance') command.option('--weight <NAME=N>', 'a share of 2, say', collect)
   return command
 }
-
-/** Runs a command to its exit code, whatever happens to it. */
-function run(words: Common, work: (tools: Tools) => Promise<number>): Promise<number> {
-  const output = outputOf(words.json === true)
-  const stopper = listenForStop()
-  const begin = async () => work({ system: await findSystem(words, process.env), output, stopper })
-  return begin()
-    .catch((error: unknown) => tellFailure(output, error))
-    .finally(() => stopper.close())
-}
-
-type Exit = { code: number }
 
 function addReshaping(program: Command, exit: Exit): void {
   for (const verb of verbs) {
@@ -135,7 +104,7 @@ function addReshaping(program: Command, exit: Exit): void {
 /** What is asked of one job, which then goes on to its end. */
 function addAsking(program: Command, exit: Exit): void {
   const asked = {
-    abort: 'take a move back that has not handed over',
+    abort: 'take a move back that has not handed over; of a plan, what is unfinished',
     reverse: 'hand back a move that holds',
     complete: 'end the holding of a move: the old copy is deleted',
   } as const
@@ -143,7 +112,12 @@ function addAsking(program: Command, exit: Exit): void {
     const command = plain(`${what} <job>`, asked[what]).action(
       async (id: string, words: Common) => {
         exit.code = await run(words, async (tools) => {
-          await moverOf(tools.system)[what](id, rootCall(`stoa ${what}`))
+          if (what === 'abort') return abort(tools, id)
+          const call = rootCall(`stoa ${what}`)
+          await moverOf(tools.system)[what](id, call)
+          // Whoever went on with the plan would make the move again.
+          if (what === 'reverse')
+            await endPlan(tools.system, { id: planIdOf(id), state: 'dropped' }, call)
           return drive({ ...tools, maxRate: undefined }, [id])
         })
       },
@@ -157,22 +131,20 @@ function addJobs(program: Command, exit: Exit): void {
     .option('--all', 'those that are over too')
     .action(async (words: Common & { readonly all?: boolean }) => {
       exit.code = await run(words, async ({ system, output }) => {
-        tellJobs(output, await readJobs(system, rootCall('stoa jobs')), words.all === true)
+        const call = rootCall('stoa jobs')
+        tellJobs(output, await readJobs(system, call), words.all === true)
+        tellPlans(output, await readOpenPlans(system, call))
         return exitCodes.done
       })
     })
-  const resume = plain('resume [job]', 'go on with a move, or with all that are unfinished')
+  const resuming = plain('resume [job]', 'go on with a move or a plan, or with all that are left')
     .option('--max-rate <ROWS>', 'rows a second, at most', wholeNumber)
     .action(async (id: string | undefined, words: Common) => {
-      exit.code = await run(words, async (tools) => {
-        const all = await readJobs(tools.system, rootCall('stoa resume'))
-        const unfinished = all.filter(isUnfinished).map((job) => job.id)
-        const ids = id === undefined ? unfinished.toReversed() : [id]
-        if (ids.length === 0) tools.output.tell({ event: 'nothing' }, 'Nothing is unfinished.')
-        return drive({ ...tools, maxRate: words.maxRate }, ids)
-      })
+      exit.code = await run(words, async (tools) =>
+        resume({ ...tools, maxRate: words.maxRate }, id),
+      )
     })
-  program.addCommand(jobs).addCommand(resume)
+  program.addCommand(jobs).addCommand(resuming)
 }
 
 function addLooking(program: Command, exit: Exit): void {
@@ -285,6 +257,8 @@ Exit codes: 0 done, 1 refused or failed, 2 a bad command, 3 out of reach, 130 st
   addAsking(program, exit)
   addMigrate(program, exit)
   addImport(program, exit)
+  addReference(program, exit)
+  addReplica(program, exit)
   return program
 }
 

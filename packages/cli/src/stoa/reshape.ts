@@ -5,12 +5,14 @@ import { type Call, rootCall } from '@stoa/kernel'
 import type { MoveRequest } from '@stoa/resharding'
 import { type Keyspace, slotMapOf, type Topology } from '@stoa/sharding'
 
+import { levelReferences } from '../references.ts'
 import { drive, type DriveOptions } from './drive.ts'
 import { type Estimate, estimate, tellPlan } from './estimate.ts'
-import { BadCommandError, NotConfirmedError } from './faults.ts'
+import { BadCommandError, NotConfirmedError, PlanDroppedError } from './faults.ts'
 import { isUnfinished, nextIds, readJobs, stemOf } from './jobs.ts'
 import { addShard, checkNewName } from './new-database.ts'
 import { exitCodes } from './output.ts'
+import { endPlan, openPlan, readOpenPlans } from './plans.ts'
 import { keyspaceIn, moverOf, readTopology, shardIn, type System } from './system.ts'
 import { cutFinder, type ShardedTable, tablesOf } from './tables.ts'
 import { isFulfilled, type Step, type Waves, wavesOf, type Wish } from './wish.ts'
@@ -107,13 +109,21 @@ async function agree(): Promise<void> {
   }
 }
 
-/** Makes new databases, and writes the first moves down; answers their ids. */
-async function begin(options: ReshapeOptions, plan: Plan, call: Call): Promise<readonly string[]> {
-  const { system, wish, output } = options
+/** Makes new databases, and brings to those that take what rows are joined with. */
+async function prepare({ system, wish, output }: ReshapeOptions, plan: Plan, call: Call) {
   for (const name of plan.newShards) {
     output.note(`New database ${name} …`)
     await addShard(system, { keyspace: wish.keyspace, name }, call)
   }
+  const keyspace = keyspaceIn(await readTopology(system, call), wish.keyspace)
+  const targets = new Set(plan.waves.flat().map(({ to }) => to))
+  const databases = [...targets].map((name) => system.open(shardIn(keyspace, name)))
+  await levelReferences(system.meta, databases, call)
+}
+
+/** Writes the moves of the first wave down; answers their ids. */
+async function begin(options: ReshapeOptions, plan: Plan, call: Call): Promise<readonly string[]> {
+  const { system, wish } = options
   const jobs = await readJobs(system, call)
   const ids = nextIds(stemOf(wish), jobs, plan.waves[0]?.length ?? 0)
   const requests = requestsOf(options, plan, ids)
@@ -124,6 +134,11 @@ async function begin(options: ReshapeOptions, plan: Plan, call: Call): Promise<r
   return ids
 }
 
+async function isOpen({ system, wish }: ReshapeOptions, call: Call): Promise<boolean> {
+  const plans = await readOpenPlans(system, call)
+  return plans.some(({ id }) => id === stemOf(wish))
+}
+
 /** Goes on with what an earlier run of the same command left. */
 async function goOn(options: ReshapeOptions, call: Call): Promise<number | undefined> {
   const { system, wish, output, isDryRun } = options
@@ -132,8 +147,9 @@ async function goOn(options: ReshapeOptions, call: Call): Promise<number | undef
     .filter((job) => job.id.startsWith(stem) && isUnfinished(job))
     .map(({ id }) => id)
     .toSorted()
-  if (left.length === 0 || isDryRun) return undefined
-  output.note(`Going on with ${left.join(', ')}`)
+  const isBegun = left.length > 0 || (await isOpen(options, call))
+  if (!isBegun || isDryRun) return undefined
+  if (left.length > 0) output.note(`Going on with ${left.join(', ')}`)
   const code = await drive(options, left)
   if (code !== exitCodes.done) return code
   const keyspace = keyspaceIn(await readTopology(system, call), wish.keyspace)
@@ -142,15 +158,23 @@ async function goOn(options: ReshapeOptions, call: Call): Promise<number | undef
 
 /**
  * Makes a wish true: plans it from the topology as it is, shows the plan, asks, makes new databases, writes every move
- * down and brings each to its end. The same command again goes on with what is unfinished. Answers the exit code.
+ * down and brings each to its end. One that takes several moves is written down itself, before the first. The same
+ * command again goes on with what is left. Answers the exit code.
  *
  * @throws what stands against the plan, before anything has changed.
+ * @throws PlanDroppedError when somebody has given it up meanwhile.
  */
 export async function reshape(options: ReshapeOptions): Promise<number> {
+  const call = rootCall(`stoa ${options.wish.verb}`)
+  const code = (await goOn(options, call)) ?? (await planAndMake(options, call))
+  const { system, wish, isDryRun } = options
+  if (code === exitCodes.done && !isDryRun)
+    await endPlan(system, { id: stemOf(wish), state: 'done' }, call)
+  return code
+}
+
+async function planAndMake(options: ReshapeOptions, call: Call): Promise<number> {
   const { system, wish, output, isDryRun, isAgreed } = options
-  const call = rootCall(`stoa ${wish.verb}`)
-  const resumed = await goOn(options, call)
-  if (resumed !== undefined) return resumed
   const plan = await planOf(options, await readTopology(system, call), call)
   const isNothing = plan.waves.length === 0
   const requests = requestsOf(options, plan, nextIds(stemOf(wish), [], plan.waves[0]?.length ?? 0))
@@ -166,8 +190,14 @@ export async function reshape(options: ReshapeOptions): Promise<number> {
 
 /** Makes the first wave, then what a new look at the topology says is left. */
 async function make(options: ReshapeOptions, first: Plan, call: Call): Promise<number> {
+  const { system, wish, hold } = options
+  const id = stemOf(wish)
+  await prepare(options, first, call)
+  const isLong = first.waves.flat().length > 1
+  if (isLong) await openPlan(system, { id, wish, hold }, call)
   let plan = first
   for (let left = first.waves.length; left > 0; left = Math.min(left - 1, plan.waves.length)) {
+    if (isLong && !(await isOpen(options, call))) throw new PlanDroppedError(id)
     const code = await drive(options, await begin(options, plan, call))
     // The last wave needs no other look: a held move has not changed the plan of those that were not made.
     if (code !== exitCodes.done || left === 1) return code

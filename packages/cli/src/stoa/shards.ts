@@ -142,7 +142,9 @@ async function schemasOf(
     keyspaces: Object.fromEntries(
       Object.entries(keyspaces).map(([name, { shards }]) => [
         name,
-        shards.filter(({ url }) => url !== ''),
+        shards
+          .flatMap((shard) => [shard, ...(shard.replicas ?? [])])
+          .filter(({ url }) => url !== ''),
       ]),
     ),
     token: system.token,

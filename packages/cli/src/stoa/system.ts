@@ -26,6 +26,8 @@ export type Where = {
 type Env = Readonly<Record<string, string | undefined>>
 
 const defaultPort = '8791'
+/** How often another job may change the topology in between. */
+const triesMax = 8
 /** A loopback server that takes longer to list its databases is not there. */
 const listMsMax = 5_000
 
@@ -99,6 +101,60 @@ export function shardIn({ shards }: Pick<Keyspace, 'shards'>, name: string): Sha
       shards.map((each) => each.name),
     )
   return shard
+}
+
+/** The keyspace that has a shard of that name. @throws UnknownShardError */
+export function homeOf(
+  { keyspaces }: Topology,
+  name: string,
+): { readonly keyspace: string; readonly shard: ShardInfo } {
+  for (const [keyspace, { shards }] of Object.entries(keyspaces)) {
+    const shard = shards.find((each) => each.name === name)
+    if (shard !== undefined) return { keyspace, shard }
+  }
+  const all = Object.values(keyspaces).flatMap(({ shards }) => shards.map((shard) => shard.name))
+  throw new UnknownShardError('shard', name, all)
+}
+
+/** Every database of the topology that has an address, replicas too. */
+export function databasesOf(
+  { open }: Pick<System, 'open'>,
+  { keyspaces }: Topology,
+): readonly SqlShard[] {
+  return Object.values(keyspaces)
+    .flatMap(({ shards }) => shards.flatMap((shard) => [shard, ...(shard.replicas ?? [])]))
+    .filter(({ url }) => url !== '')
+    .map(open)
+}
+
+/**
+ * Changes a keyspace in the topology by compare-and-set, until nobody was faster. `change` answers the very same value
+ * when nothing is to change.
+ */
+export async function changeKeyspace(
+  system: Pick<System, 'meta'>,
+  {
+    keyspace,
+    change,
+  }: { readonly keyspace: string; readonly change: (known: Keyspace) => Keyspace },
+  call: Call,
+): Promise<void> {
+  for (let tries = 0; tries < triesMax; tries += 1) {
+    const topology = await readTopology(system, call)
+    const known = keyspaceIn(topology, keyspace)
+    const next = change(known)
+    if (next === known) return
+    const keyspaces = { ...topology.keyspaces, [keyspace]: next }
+    const update = {
+      sql: 'UPDATE topology SET version = ?, document = ?, changed_at = ? WHERE id = 1 AND version = ?',
+      args: [topology.version + 1, JSON.stringify(keyspaces), systemClock.now(), topology.version],
+    }
+    const [rows] = await system.meta.batch([update], 'write', call)
+    if (rows?.rowsAffected === 1) return
+  }
+  throw new Error(
+    `Cannot change "${keyspace}" in the topology: others changed it ${triesMax} times`,
+  )
 }
 
 /** A mover over the system's databases. */

@@ -14,6 +14,7 @@ import { UnknownShardError } from './faults.ts'
 import { exitCodes, type Output, table } from './output.ts'
 import { type Progress, progressOf } from './progress.ts'
 import { type KeySpan, parseOwner, parseSlots, slotsText, spansOfSlots } from './ranges.ts'
+import { unknownNames } from './reference-uses.ts'
 import { keyspaceIn, moverOf, readTopology, shardIn, type System } from './system.ts'
 import { countRows, type ShardedTable, spansOf, tablesOf } from './tables.ts'
 
@@ -155,7 +156,12 @@ async function verifyKeyspace(
   progress.stop()
   tellDigests(output, digests)
   const { shards } = keyspace
-  return conclude(output, await straysOf(options, { shards, tables }, call))
+  const strays = await straysOf(options, { shards, tables }, call)
+  const unknown: string[] = []
+  await inWaves(shards, async (info) => {
+    unknown.push(...(await unknownNames(system.open(info), name, call)))
+  })
+  return conclude(output, [...strays, ...unknown.toSorted()])
 }
 
 /** Both copies, row by row, while there are two. */
@@ -207,7 +213,8 @@ async function verifyEnded(
 }
 
 /**
- * Content digests of a keyspace, or of a part of it, and whether each database holds only rows that it owns; or of a
+ * Content digests of a keyspace, or of a part of it, and whether each database holds only rows that it owns, which
+ * name nothing that its reference tables have not; or of a
  * job: both copies row by row while there are two, and afterwards what the owner has and what the other has left. Reads
  * all of it. Answers the exit code.
  *

@@ -17,6 +17,7 @@ import { BadCommandError } from './faults.ts'
 import { cutsIn, together, wavesApart, wavesTo } from './key-steps.ts'
 import { cutAt, type KeySpan, parseKeyRanges, parseOwner, parseSlots } from './ranges.ts'
 import { shardIn } from './system.ts'
+import { requireWhole, unitOf } from './units.ts'
 
 /** Commands that move rows. */
 export const verbs = ['move', 'split', 'merge', 'drain', 'isolate', 'spread', 'rebalance'] as const
@@ -116,7 +117,17 @@ function isolate(planned: Planned): Waves {
   const { wish, keyspace } = planned
   if (wish.slots === undefined) return move(planned)
   const slots = parseSlots(wish.slots)
-  return [slotSteps(planIsolate({ current: keyspace.slots, slots, into: oneTarget(wish) }))]
+  const into = oneTarget(wish)
+  const held = slotsAt(planned, into)
+  const isBegun = held.length > 0 && held.every((slot) => slots.includes(slot))
+  if (isBegun) return [movedSlots(planned, slots, into)]
+  return [slotSteps(planIsolate({ current: keyspace.slots, slots, into }))]
+}
+
+function slotsAt({ keyspace }: Pick<Planned, 'keyspace'>, name: string): readonly number[] {
+  return keyspace.slots
+    .filter(({ shard }) => shard === name)
+    .flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, at) => from + at))
 }
 
 function holds({ slots }: Keyspace, name: string): boolean {
@@ -138,7 +149,7 @@ function drain(planned: Planned): Waves {
   const takes = (name: string) => wish.to.length === 0 || wish.to.includes(name)
   const nodes = names.map((name) => (takes(name) ? { name } : { name, capacity: 0 }))
   const plan = holds(keyspace, from)
-    ? planDrain({ current: keyspace.slots, from, nodes })
+    ? planDrain({ current: keyspace.slots, from, nodes, ...unitOf(keyspace) })
     : unmoved(keyspace)
   return [slotSteps(plan), overrideSteps(planned, from, plan)]
 }
@@ -149,7 +160,7 @@ function merge(planned: Planned): Waves {
   const into = oneTarget(wish)
   for (const name of [from, into]) shardIn(keyspace, name)
   const plan = holds(keyspace, from)
-    ? planMerge({ current: keyspace.slots, from, into })
+    ? planMerge({ current: keyspace.slots, from, into, ...unitOf(keyspace) })
     : unmoved(keyspace)
   return [slotSteps(plan), overrideSteps(planned, from, plan)]
 }
@@ -157,7 +168,8 @@ function merge(planned: Planned): Waves {
 function split({ wish, keyspace }: Planned): Waves {
   const from = need(wish.from, wish, 'from')
   shardIn(keyspace, from)
-  return [slotSteps(planSplit({ current: keyspace.slots, from, into: oneTarget(wish) }))]
+  const pair = { current: keyspace.slots, from, into: oneTarget(wish), ...unitOf(keyspace) }
+  return [slotSteps(planSplit(pair))]
 }
 
 /** The keys at which an owner is to be cut: those that were said, or where it is cut already, or by rows. */
@@ -197,7 +209,7 @@ function rebalance({ wish, keyspace }: Planned): Waves {
   const names = [...new Set([...holding, ...wish.to])]
   for (const name of weights.keys()) shardIn({ shards: names.map(shardNamed) }, name)
   const nodes = names.map((name) => ({ name, weight: weights.get(name) ?? 1 }))
-  return [slotSteps(planMoves({ current: keyspace.slots, nodes }))]
+  return [slotSteps(planMoves({ current: keyspace.slots, nodes, ...unitOf(keyspace) }))]
 }
 
 function shardNamed(name: string) {
@@ -225,24 +237,21 @@ export async function wavesOf(wish: Wish, keyspace: Keyspace, findCuts: FindCuts
   const map = slotMapOf(wish.keyspace, keyspace)
   if (wish.from !== undefined) shardIn(keyspace, wish.from)
   const waves = await planners[wish.verb]({ wish, keyspace, map, findCuts })
+  requireWhole(wish, keyspace, waves)
   return waves.filter((wave) => wave.length > 0)
 }
 
 /** Whether nothing is left to do for a wish of which some moves were made; false also when a new plan will tell. */
-export function isFulfilled(
-  { verb, from, owner }: Wish,
-  { slots, ranges = [] }: Keyspace,
-): boolean {
+export function isFulfilled({ verb, from, to }: Wish, keyspace: Keyspace): boolean {
+  const { slots, ranges = [] } = keyspace
   switch (verb) {
     case 'split':
-      return true
-    case 'isolate':
-      return owner === undefined
-    case 'move':
-      return false
+      return to.some((name) => holds(keyspace, name))
     case 'drain':
     case 'merge':
       return ![...slots, ...ranges].some(({ shard }) => shard === from)
+    case 'isolate':
+    case 'move':
     case 'spread':
     case 'rebalance':
       return false

@@ -50,6 +50,8 @@ export type Town = {
   stoa(this: void, ...words: readonly string[]): Promise<Said>
   /** The same with another token. */
   with(this: void, token: string, ...words: readonly string[]): Promise<Said>
+  /** The same with another meta database. */
+  at(this: void, metaUrl: string, ...words: readonly string[]): Promise<Said>
   /** Runs a command as a process of its own, with --json; hears its lines. */
   start(this: void, ...words: readonly string[]): Child
   close(this: void): Promise<void>
@@ -203,6 +205,7 @@ export async function openTown(): Promise<Town> {
     },
     stoa: (...words) => run([...words, ...where]),
     with: (token, ...words) => run([...words, '--meta-url', metaUrl, '--token', token]),
+    at: (url, ...words) => run([...words, '--meta-url', url, '--token', provider.token]),
     start: (...words) => startChild([...words, ...where]),
     close: () => local.close(),
   }

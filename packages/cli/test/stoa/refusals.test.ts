@@ -186,6 +186,34 @@ describe('stoa refuses, before anything has changed,', () => {
     )
   })
 
+  test('a map in which two own a slot, and one that ends before the last', async () => {
+    const refuses = async () => expect(await refused(...move)).toEqual([1, 'invalid_topology'])
+    await withTopology((document) => document.replace('"to":8191', '"to":8195'), refuses)
+    await withTopology((document) => document.replace('"to":16383', '"to":16000'), refuses)
+  })
+
+  test('ranges in the map that cross', async () => {
+    const range = (from: string, to: string) => ({ from, to, shard: 'social-0', epoch: 2 })
+    const ranges = JSON.stringify([range('0A0AB', '0A0AD'), range('0A0AC', '0A0AE')])
+    await withTopology(
+      (document) => document.replace('"slots":', `"ranges":${ranges},"slots":`),
+      async () => expect(await refused(...move)).toEqual([1, 'invalid_topology']),
+    )
+  })
+
+  test('a meta database that is away, or is none', async () => {
+    const before = await everything()
+    const at = async (url: string) => {
+      const { code, events } = await town.at(url, ...move)
+      expect(events.at(-1)?.['advice'] ?? '').not.toBe('')
+      return [code, events.at(-1)?.['code']]
+    }
+
+    expect(await at('http://127.0.0.1:1')).toEqual([3, 'shard_unavailable'])
+    expect(await at('nowhere')).toEqual([2, 'bad_command'])
+    expect(await everything()).toEqual(before)
+  })
+
   test('a map in which a shard is unknown', async () => {
     await withTopology(
       (document) => document.replace('"shard":"social-1"', '"shard":"social-7"'),
