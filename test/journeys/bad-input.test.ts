@@ -9,6 +9,7 @@ import {
   newCategory,
   newPerson,
   newProduct,
+  payment,
   type Person,
   staff,
 } from './people.ts'
@@ -296,9 +297,21 @@ describe('bad input', () => {
       ['half a lamp', { ...item, body: '{"quantity":0.5}' }, 400, 'invalid_request'],
       [
         "an order of somebody else's cart",
-        { ...order, token: eve.token, key: key(), body: JSON.stringify({ cart }) },
+        { ...order, token: eve.token, key: key(), body: JSON.stringify({ cart, payment }) },
         404,
         'cart_not_found',
+      ],
+      [
+        'an order without a payment',
+        { ...order, key: key(), body: JSON.stringify({ cart }) },
+        400,
+        'invalid_request',
+      ],
+      [
+        'a forged quote',
+        { ...order, key: key(), body: JSON.stringify({ cart, payment, quote: 'e30.e30' }) },
+        400,
+        'quote_invalid',
       ],
       [
         'a price below zero',

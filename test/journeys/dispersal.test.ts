@@ -16,6 +16,7 @@ import {
   newCategory,
   newPerson,
   newProduct,
+  payment,
   type Person,
   staff,
 } from './people.ts'
@@ -201,7 +202,7 @@ describe('a hot product', () => {
         if (buyer === undefined) return
         const cart = await newCart(api, buyer, [{ product, quantity: 1 }])
         const placed = await api.orders.placeOrder(
-          { headers: keyed(buyer.token), body: { cart } },
+          { headers: keyed(buyer.token), body: { cart, payment } },
           call(),
         )
         orders.set(placed.id, buyer)

@@ -14,6 +14,7 @@ import {
   newCategory,
   newPerson,
   newProduct,
+  payment,
   type Person,
 } from './people.ts'
 import { everywhere } from './shards.ts'
@@ -52,6 +53,12 @@ test('stock, orders, events and webhooks are right in the end though every deliv
     call(),
   )
   const product = await newProduct(api, seller, { category, stock: 7 })
+  const params = { product: product.id }
+  await expect
+    .poll(() => api.warehouse.getStock({ params }, call()).catch(() => undefined), {
+      timeout: 60_000,
+    })
+    .toMatchObject({ onHand: 7 })
   const carts: string[] = []
   for (let n = 0; n < 12; n += 1)
     carts.push(await newCart(api, buyer, [{ product: product.id, quantity: 1 }]))
@@ -84,7 +91,7 @@ test('stock, orders, events and webhooks are right in the end though every deliv
   for (const cart of carts) {
     const key = crypto.randomUUID()
     const place = () =>
-      api.orders.placeOrder({ headers: keyed(buyer.token, key), body: { cart } }, call())
+      api.orders.placeOrder({ headers: keyed(buyer.token, key), body: { cart, payment } }, call())
     // The caller keeps asking with the same key until it hears an answer.
     let placed: Awaited<ReturnType<typeof place>> | undefined
     for (let tries = 0; placed === undefined && tries < 10; tries += 1) {
@@ -105,7 +112,7 @@ test('stock, orders, events and webhooks are right in the end though every deliv
     ...Array.from({ length: 7 }, () => 'confirmed'),
     ...Array.from({ length: 5 }, () => 'rejected'),
   ])
-  expect(await api.warehouse.getStock({ params: { product: product.id } }, call())).toEqual({
+  expect(await api.warehouse.getStock({ params }, call())).toEqual({
     product: product.id,
     onHand: 7,
     reserved: 7,

@@ -12,6 +12,7 @@ import {
   newCategory,
   newPerson,
   newProduct,
+  payment,
   type Person,
   staff,
 } from './people.ts'
@@ -150,16 +151,34 @@ describe.each(deployments)(
           call(),
         )
         expect(priced).toMatchObject({ totalMinor: 5_000, currency: 'EUR', gone: [] })
+        const { quote } = priced
         const placed = await api.orders.placeOrder(
-          { headers: keyed(buyer.token), body: { cart } },
+          {
+            headers: keyed(buyer.token),
+            body: { cart, payment, ...(quote === undefined ? {} : { quote }) },
+          },
           call(),
         )
-        expect(placed).toMatchObject({ state: 'pending', totalMinor: 5_000, buyer: buyer.id })
+        expect(placed).toMatchObject({ state: 'confirmed', totalMinor: 5_000, buyer: buyer.id })
 
         const order = { headers: bearer(buyer.token), params: { order: placed.id } }
+        expect(await api.orders.getOrder(order, call())).toEqual(placed)
         await expect
-          .poll(async () => (await api.orders.getOrder(order, call())).state, eventually)
-          .toBe('confirmed')
+          .poll(async () => {
+            const { entries } = await api.orders.orderTimeline(order, call())
+            return entries.map(({ step, action }) => `${step} ${action}`).toSorted()
+          }, eventually)
+          .toEqual([
+            'order confirmed',
+            'order ended',
+            'order placed',
+            'payment confirm',
+            'payment try',
+            'stock confirm',
+            'stock try',
+          ])
+        const { items: payments } = await api.payments.listOrderPayments(order, call())
+        expect(payments).toMatchObject([{ state: 'authorised', amountMinor: 5_000 }])
         expect(await api.warehouse.getStock({ params }, call())).toMatchObject({
           onHand: 5,
           reserved: 2,
@@ -168,7 +187,7 @@ describe.each(deployments)(
         await expect.poll(() => listener.received.length, eventually).toBe(1)
         const [hook] = listener.received
         expect(hook && hook.signature.split(' ')).toContain(
-          hook && expectedSignature(hook, endpoint.secret),
+          hook && expectedSignature(hook, endpoint.secret ?? ''),
         )
         expect(JSON.parse(hook?.body ?? '')).toMatchObject({
           type: 'order.confirmed',
@@ -201,14 +220,11 @@ describe.each(deployments)(
           { product: scarce.id, quantity: 2 },
         ])
         const placed = await api.orders.placeOrder(
-          { headers: keyed(buyer.token), body: { cart } },
+          { headers: keyed(buyer.token), body: { cart, payment } },
           call(),
         )
 
-        const order = { headers: bearer(buyer.token), params: { order: placed.id } }
-        await expect
-          .poll(() => api.orders.getOrder(order, call()), eventually)
-          .toMatchObject({ state: 'rejected', missing: [scarce.id] })
+        expect(placed).toMatchObject({ state: 'rejected', missing: [scarce.id] })
         await expect
           .poll(
             () => api.warehouse.getStock({ params: { product: plenty.id } }, call()),
@@ -232,7 +248,7 @@ describe.each(deployments)(
         const placed = await Promise.all(
           buyers.map((each, index) =>
             api.orders.placeOrder(
-              { headers: keyed(each.token), body: { cart: carts[index] ?? '' } },
+              { headers: keyed(each.token), body: { cart: carts[index] ?? '', payment } },
               call(),
             ),
           ),
@@ -315,7 +331,7 @@ describe.each(deployments)(
         )
 
         const placed = await api.orders.placeOrder(
-          { headers: keyed(buyer.token), body: { cart: guest.id, cartToken } },
+          { headers: keyed(buyer.token), body: { cart: guest.id, cartToken, payment } },
           call(),
         )
 

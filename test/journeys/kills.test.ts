@@ -1,5 +1,5 @@
 import { startSystem, type System } from '@stoa/testing'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 import { heal } from './heal.ts'
 import {
@@ -12,6 +12,7 @@ import {
   newCategory,
   newPerson,
   newProduct,
+  payment,
   type Person,
 } from './people.ts'
 import { everywhere } from './shards.ts'
@@ -32,6 +33,10 @@ beforeAll(async () => {
   seller = await newPerson(api)
   buyer = await newPerson(api)
   product = (await newProduct(api, seller, { category: await newCategory(api), stock })).id
+  await vi.waitFor(() => api.warehouse.getStock({ params: { product } }, call()), {
+    timeout: 60_000,
+    interval: 100,
+  })
   carts = []
   for (let n = 0; n < buyers; n += 1)
     carts.push(await newCart(api, buyer, [{ product, quantity: 1 }]))
@@ -67,7 +72,7 @@ async function orderUntilHeard(cart: string): Promise<string> {
   for (let tries = 0; tries < 200; tries += 1) {
     try {
       const placing = api.orders.placeOrder(
-        { headers: keyed(buyer.token, key), body: { cart } },
+        { headers: keyed(buyer.token, key), body: { cart, payment } },
         call(),
       )
       return (await placing).id

@@ -22,6 +22,7 @@ export function apiOf(url: string) {
     catalog: clientOf(services.catalog, send),
     orders: clientOf(services.orders, send),
     warehouse: clientOf(services.warehouse, send),
+    payments: clientOf(services.payments, send),
     procurement: clientOf(services.procurement, send),
     stats: clientOf(services.stats, send),
     notifier: clientOf(services.notifier, send),
@@ -75,6 +76,9 @@ export function newProduct({ catalog }: Api, seller: Person, offer: Offer) {
   }
   return catalog.createProduct({ headers: keyed(seller.token), body }, call())
 }
+
+/** A card that the sandbox provider takes. */
+export const payment = { token: 'tok_visa' } as const
 
 /** A cart with `quantity` of each product in it. */
 export async function newCart(

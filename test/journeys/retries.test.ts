@@ -10,6 +10,7 @@ import {
   keyed,
   newCategory,
   newPerson,
+  payment,
   type Person,
   staff,
   unique,
@@ -170,7 +171,7 @@ test('an order and a purchase order are placed once, whatever replies are lost',
   const [orderKey, purchaseKey] = [crypto.randomUUID(), crypto.randomUUID()]
   const place = () =>
     api.orders.placeOrder(
-      { headers: keyed(seller.token, orderKey), body: { cart: cart.id } },
+      { headers: keyed(seller.token, orderKey), body: { cart: cart.id, payment } },
       call(),
     )
   const lines = [{ product: product.id, ordered: 1, costMinor: 1 }]

@@ -26,6 +26,7 @@ const mirrored = [
   'notifier',
   'payments',
   'reconciler',
+  'relay',
 ]
 
 export default defineConfig({

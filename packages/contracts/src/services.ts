@@ -6,6 +6,7 @@ import { orders } from './orders.ts'
 import { payments } from './payments.ts'
 import { procurement } from './procurement.ts'
 import { reconciler } from './reconciler.ts'
+import { relay } from './relay.ts'
 import type { Route } from './route.ts'
 import { social } from './social.ts'
 import { stats } from './stats.ts'
@@ -24,6 +25,7 @@ export const services = {
   notifier,
   payments,
   reconciler,
+  relay,
 } as const satisfies Record<string, Readonly<Record<string, Route>>>
 
 export type Service = keyof typeof services

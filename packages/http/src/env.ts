@@ -31,6 +31,11 @@ export const platformEnv = z.object({
   REDIS_TOKEN: z.string().min(1),
   /** The databases that caches are spread over, as `url token url token`. Default: the one of `REDIS_URL`. */
   CACHE_DATABASES: databases.optional(),
+  /**
+   * The databases in which increments wait for their drain, as `url token url token`; add to the end. They must never
+   * evict, and hold no cache. Default: the one of `REDIS_URL`.
+   */
+  COUNTING_LOGS: databases.optional(),
   QSTASH_URL: url,
   QSTASH_TOKEN: z.string().min(1),
   QSTASH_CURRENT_SIGNING_KEY: z.string().min(1),

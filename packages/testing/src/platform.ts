@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-import { localCaches, localProvider, provision } from '@stoa/cli'
+import { localCaches, localLogs, localProvider, provision } from '@stoa/cli'
 import {
   clientEnv,
   devTokens,
@@ -27,7 +27,7 @@ export const testTokens = {
   importer: 'test-importer-token-0000',
 } as const
 
-/** The three local servers with every shard provisioned, and the variables that a worker needs to use them. */
+/** The local servers with every shard provisioned, and the variables that a worker needs to use them. */
 export type Platform = {
   readonly local: Pick<Local, 'ports'>
   /** Kills a server with SIGKILL, in the midst of what it does; only of a supervised platform. */
@@ -55,6 +55,10 @@ export function workerEnv(
     OPERATOR_TOKEN: testTokens.operator,
     IMPORT_TOKEN: testTokens.importer,
     STOA_SECRET: 'test-secret-0000000000000000',
+    PAYMENTS_PROVIDER: env['PAYMENTS_PROVIDER'] ?? '',
+    SANDBOX_URL: env['SANDBOX_URL'] ?? '',
+    SANDBOX_KEY: devTokens.psp,
+    SANDBOX_CALLBACK_SECRET: devTokens.pspCallbacks,
   }
 }
 
@@ -75,7 +79,7 @@ async function openServers(redisEngine: 'auto' | 'server' | 'in-process'): Promi
 
 async function superviseServers(redisEngine: 'auto' | 'server' | 'in-process'): Promise<Servers> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'stoa-supervised-'))
-  const ports = { libsql: 0, redis: 0, qstash: 0 }
+  const ports = { libsql: 0, redis: 0, qstash: 0, psp: 0 }
   const servers = await supervise({ dataDir, ports, redisEngine })
   return {
     ports: servers.ports,
@@ -99,8 +103,10 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     const provider = localProvider(`http://127.0.0.1:${ports.libsql}`, devTokens.libsql)
     const { metaUrl } = await provision({ provider, shardsPerKeyspace })
     const env = workerEnv(ports, { metaUrl, publicUrl })
-    const caches = await localCaches(`http://127.0.0.1:${ports.redis}`, devTokens.redis)
-    return { local: { ports }, kill, env: { ...env, CACHE_DATABASES: caches }, close }
+    const redisUrl = `http://127.0.0.1:${ports.redis}`
+    const CACHE_DATABASES = await localCaches(redisUrl, devTokens.redis)
+    const COUNTING_LOGS = await localLogs(redisUrl, devTokens.redis)
+    return { local: { ports }, kill, env: { ...env, CACHE_DATABASES, COUNTING_LOGS }, close }
   } catch (error) {
     await close()
     throw error

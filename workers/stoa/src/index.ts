@@ -16,6 +16,7 @@ const load: Readonly<Record<ServiceName, () => Promise<Create>>> = {
   notifier: async () => (await import('@stoa/notifier/app')).createNotifier,
   payments: async () => (await import('@stoa/payments/app')).createPayments,
   reconciler: async () => (await import('@stoa/reconciler/app')).createReconcilerService,
+  relay: async () => (await import('@stoa/relay/app')).createRelayService,
   orders: async () => (await import('@stoa/orders/app')).createOrders,
 }
 
@@ -48,6 +49,6 @@ export default {
   /** One cron a deployment, which dispatches. */
   async scheduled(_controller: unknown, env: unknown): Promise<void> {
     const { createRelay } = await import('@stoa/relay/app')
-    await createRelay(env).sweep()
+    await createRelay(env, linksOf(env)).sweep()
   },
 }

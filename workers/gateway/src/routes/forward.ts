@@ -39,7 +39,8 @@ export function serveForwards({ app }: Service, deps: Deps): void {
       app.on(route.method.toUpperCase(), path, (c) => forward(c.req.raw, name, deps))
     }
   }
-  for (const name of consumers) {
+  // The relay hears no events, but its own wake-ups come the same way.
+  for (const name of [...consumers, 'relay'] as const) {
     app.post(`/_inbox/${name}`, (c) => forward(c.req.raw, name, deps))
   }
 }
