@@ -7,11 +7,18 @@ export default defineConfig({
   plugins: [
     cloudflareTest(({ inject }) => ({
       wrangler: { configPath: './wrangler.toml' },
-      miniflare: { bindings: inject('stoaEnv'), serviceBindings: { USERS: answerSession } },
+      miniflare: {
+        bindings: inject('stoaEnv'),
+        // The tests hand in neighbours of their own; of those bound here only the sessions are asked.
+        serviceBindings: { USERS: answerSession, ORDERS: answerSession, PAYMENTS: answerSession },
+      },
     })),
   ],
   test: {
     include: ['test/**/*.test.ts'],
+    // All files look at the same databases, and spoil requests to them.
+    fileParallelism: false,
+    isolate: false,
     // A password hash alone takes 150 ms of CPU, and CI has two cores for everything.
     testTimeout: 30_000,
     globalSetup: ['@stoa/testing/global-setup'],

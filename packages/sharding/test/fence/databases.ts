@@ -6,6 +6,7 @@ import type { SlotState } from '@stoa/kernel'
 import { catalogueQuery, readCatalogue, type TableInfo } from '../../src/fence/catalogue.ts'
 import { fenceSetOf, installFence } from '../../src/fence/fence-set.ts'
 import type { Trigger } from '../../src/fence/triggers.ts'
+import { bareDdl } from './bare-ddl.ts'
 
 const drizzle = new URL('../../../../drizzle/', import.meta.url)
 
@@ -24,7 +25,7 @@ async function ddlOf(keyspace: string): Promise<readonly string[]> {
   const folder = new URL(`${keyspace}/migrations/`, drizzle)
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted()
   const own = await Promise.all(names.map((name) => readFile(new URL(name, folder), 'utf8')))
-  return [await sharedDdl(), ...own]
+  return [await sharedDdl(), ...own.map(bareDdl)]
 }
 
 export type FencedDatabase = {

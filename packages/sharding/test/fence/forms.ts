@@ -33,7 +33,8 @@ export function formsOf(
   maker: RowMaker,
   { old, fresh }: { readonly old: SomeRow; readonly fresh: SomeRow },
 ): readonly Form[] {
-  const { table, free, shape } = maker
+  const { table, shape } = maker
+  const free = maker.free ?? shape.key
   const there = whereRow(maker, old)
   const target = shape.primaryKey.join(', ')
   const form = (
@@ -101,8 +102,10 @@ export function formsOf(
     form('DELETE RETURNING', also(removed, 'RETURNING *'), 'where writable'),
     form('DELETE of everything', { sql: `DELETE FROM "${table}"`, args: [] }, 'where writable'),
   ]
+  const changes = /^(?:UPDATE|UPSERT)/
   return [
-    ...asState,
+    // Of a row that is all key nothing may be changed.
+    ...asState.filter(({ name }) => maker.free !== undefined || !changes.test(name)),
     form('INSERT OR REPLACE', insert(maker, fresh, 'OR REPLACE'), 'never'),
     form('REPLACE of a row that is there', insert(maker, old, 'OR REPLACE'), 'never'),
     form('UPDATE of the key', changed(rekeyed), 'never'),

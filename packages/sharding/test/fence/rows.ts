@@ -17,8 +17,8 @@ export type RowMaker = {
   readonly shape: TableShape
   /** Columns that are written, in order; row numbers are left out. */
   readonly columns: readonly string[]
-  /** A column that an UPDATE may change, with a value it may have. */
-  readonly free: string
+  /** A column that an UPDATE may change, with a value it may have. A table that is all key has none. */
+  readonly free: string | undefined
   /** Whether a key may be longer than a slot, so that rows of one slot can be in several pieces. */
   readonly divides: boolean
   /** The row `index` of the owner `prefix` (5 characters). Another index, another row in every key. */
@@ -52,7 +52,7 @@ export async function rowMakerOf(database: FencedDatabase, info: TableInfo): Pro
   const valueOf = (column: ColumnInfo, at: number, [prefix, index]: readonly [string, number]) => {
     if (column.isId || fixture[column.name] === 'id') return id(prefix, index, at)
     if (column.name === shape.key) return divides ? `${prefix}${index}` : prefix.slice(0, 3)
-    if (column.type === 'INTEGER') return 1
+    if (column.type === 'INTEGER') return inKey.has(column.name) ? index : 1
     const text = textFor(ddl, column)
     return text ?? (inKey.has(column.name) ? `${prefix}-${index}` : 'text')
   }
@@ -63,7 +63,7 @@ export async function rowMakerOf(database: FencedDatabase, info: TableInfo): Pro
     table: info.name,
     shape,
     columns: written.map(({ name }) => name),
-    free: free?.name ?? shape.key,
+    free: free?.name,
     divides,
     row: (prefix, index) =>
       Object.fromEntries(

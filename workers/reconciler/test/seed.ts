@@ -1,0 +1,406 @@
+import { slotOfText, slotText, type SqlValue, type Statement } from '@stoa/kernel'
+
+import type { MoneyEntry } from '../src/domain/money.ts'
+import { ids, newId, write } from './harness.ts'
+
+/** An INSERT of one row. */
+export function insert(table: string, row: Readonly<Record<string, SqlValue>>): Statement {
+  const names = Object.keys(row)
+  return {
+    sql: `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    args: Object.values(row),
+  }
+}
+
+export type OrderSeed = {
+  readonly at: number
+  readonly id?: string
+  readonly state?: 'pending' | 'confirmed' | 'rejected'
+  readonly total?: number
+}
+
+export async function seedOrder({ at, id = newId(), state = 'confirmed', total = 500 }: OrderSeed) {
+  const version = state === 'pending' ? 1 : 2
+  const head = insert('order_head', {
+    id,
+    buyer: id,
+    cart: newId(),
+    state,
+    total_minor: total,
+    currency: 'EUR',
+    version,
+    created_at: at - 1_000,
+    cause: 'test',
+    decided_at: state === 'pending' ? null : at,
+  })
+  await write('orders', id, head)
+  return id
+}
+
+export async function seedSaga(
+  keyspace: string,
+  {
+    id,
+    state,
+    at,
+    deadline = at,
+  }: {
+    readonly id: string
+    readonly state: string
+    readonly at: number
+    readonly deadline?: number
+  },
+) {
+  const hasEnded = state === 'done' || state === 'cancelled'
+  await write(
+    keyspace,
+    id,
+    insert('saga', {
+      id,
+      kind: 'place_order',
+      state,
+      steps: '[]',
+      deadline,
+      next_at: at,
+      created_at: at,
+      finished_at: hasEnded ? at : null,
+    }),
+  )
+}
+
+export type PaymentSeed = {
+  readonly order: string
+  readonly at: number
+  readonly amount?: number
+  readonly isBound?: boolean
+  /** Given back of what was promised. */
+  readonly voided?: number
+  /** Operations of the provider after the authorisation, each with its name at the provider. */
+  readonly captures?: readonly { readonly operation: string; readonly amount: number }[]
+  /** Books what was captured; false leaves the ledger without it. */
+  readonly isBooked?: boolean
+}
+
+function operation(payment: string, fields: Readonly<Record<string, SqlValue>>): Statement {
+  return insert('payment_operation', {
+    payment,
+    phase: 'succeeded',
+    stage: 2,
+    cause: 'test',
+    ...fields,
+  })
+}
+
+function book(
+  payment: string,
+  seq: number,
+  { name, amount, at }: { name: string; amount: number; at: number },
+) {
+  const lines = JSON.stringify([
+    ['external', 'EUR', -amount],
+    ['captured', 'EUR', amount],
+  ])
+  return insert('journal', {
+    account: payment,
+    seq,
+    source: `${payment}:${name}`,
+    kind: 'capture',
+    lines,
+    at,
+  })
+}
+
+export async function seedPayment(seed: PaymentSeed): Promise<string> {
+  const { order, at, amount = 500, isBound = true, captures = [], isBooked = true, voided } = seed
+  const id = ids.child(order)
+  const agreed = { buyer: order, order_id: order, gid: order, branch: id, provider: 'sandbox' }
+  await write(
+    'payments',
+    id,
+    insert('payment', {
+      id,
+      ...agreed,
+      provider_ref: `psp_${id}`,
+      amount_minor: amount,
+      currency: 'EUR',
+      bound_at: isBound ? at : null,
+      created_at: at,
+    }),
+    operation(id, {
+      name: 'authorise',
+      kind: 'authorise',
+      amount_minor: amount,
+      provider_ref: `op_${id}`,
+      at,
+    }),
+    ...(voided === undefined
+      ? []
+      : [
+          operation(id, {
+            name: 'void',
+            kind: 'void',
+            amount_minor: voided,
+            provider_ref: `v_${id}`,
+            at,
+          }),
+        ]),
+    ...['captured', 'external'].map((name) =>
+      insert('balance', {
+        account: id,
+        book: name,
+        currency: 'EUR',
+        limited: name === 'captured' ? 1 : 0,
+      }),
+    ),
+    ...captures.flatMap((capture, index) => {
+      const name = `capture-${index}`
+      const taken = operation(id, {
+        name,
+        kind: 'capture',
+        amount_minor: capture.amount,
+        provider_ref: capture.operation,
+        at,
+      })
+      return isBooked ? [taken, book(id, index + 1, { name, amount: capture.amount, at })] : [taken]
+    }),
+  )
+  return id
+}
+
+/** Money that was taken and is given back, with its entry. */
+export async function refund(
+  payment: string,
+  {
+    operation: ref,
+    amount,
+    at,
+  }: { readonly operation: string; readonly amount: number; readonly at: number },
+): Promise<void> {
+  const lines = JSON.stringify([
+    ['captured', 'EUR', -amount],
+    ['external', 'EUR', amount],
+  ])
+  const source = `${payment}:refund-0`
+  await write(
+    'payments',
+    payment,
+    operation(payment, {
+      name: 'refund-0',
+      kind: 'refund',
+      amount_minor: amount,
+      provider_ref: ref,
+      at,
+    }),
+    insert('journal', { account: payment, seq: 2, source, kind: 'refund', lines, at }),
+  )
+}
+
+/** A capture that the provider refused: it moved nothing. */
+export async function failedCapture(payment: string, at: number): Promise<void> {
+  const failed = { name: 'capture-9', kind: 'capture', amount_minor: 300, phase: 'failed', at }
+  await write('payments', payment, operation(payment, failed))
+}
+
+/** What was reserved and given back: it left its movements. */
+export async function seedReleased(
+  product: string,
+  { order, at }: { readonly order: string; readonly at: number },
+): Promise<void> {
+  const moved = (type: string, version: number, reserved: number) =>
+    insert('movement', {
+      id: ids.child(product),
+      product,
+      version,
+      type,
+      quantity: 2,
+      ref: order,
+      balance_on_hand: 10,
+      balance_reserved: reserved,
+      at,
+    })
+  await write(
+    'warehouse',
+    product,
+    moved('reserve', 2, 5),
+    moved('release', 3, 3),
+    insert('reservation', {
+      id: ids.child(product),
+      product,
+      order_id: order,
+      quantity: 2,
+      state: 'released',
+      version: 2,
+      changed_at: at,
+    }),
+  )
+}
+
+/** Heard late: what the provider had told of, booked now as the first entry of its payment. */
+export async function bookLate(payment: string, entry: MoneyEntry, now: number): Promise<void> {
+  const { kind, amount, at, operation: ref } = entry
+  await write(
+    'payments',
+    payment,
+    operation(payment, { name: 'late', kind, amount_minor: amount, provider_ref: ref, at }),
+    book(payment, 1, { name: 'late', amount, at: now }),
+  )
+}
+
+/** A product's home with what came and what is promised. */
+export async function seedStock({
+  at,
+  came = 10,
+  onHand = came,
+  reserved,
+  open,
+}: {
+  readonly at: number
+  readonly came?: number
+  readonly onHand?: number
+  readonly reserved: number
+  readonly open: readonly {
+    readonly order: string
+    readonly quantity: number
+    readonly isConfirmed?: boolean
+  }[]
+}): Promise<string> {
+  const product = newId()
+  await write(
+    'warehouse',
+    product,
+    insert('stock', { product, on_hand: onHand, reserved, version: 1 }),
+    insert('movement', {
+      id: ids.child(product),
+      product,
+      version: 1,
+      type: 'opening',
+      quantity: came,
+      ref: product,
+      balance_on_hand: came,
+      balance_reserved: 0,
+      at,
+    }),
+    ...open.map(({ order, quantity, isConfirmed = true }) =>
+      insert('reservation', {
+        id: ids.child(product),
+        product,
+        order_id: order,
+        quantity,
+        state: 'reserved',
+        version: 1,
+        changed_at: at,
+        confirmed_at: isConfirmed ? at : null,
+      }),
+    ),
+  )
+  return product
+}
+
+export type EventSeed = {
+  readonly key?: string
+  readonly seq?: number
+  readonly type: string
+  readonly data: Readonly<Record<string, unknown>>
+  readonly at: number
+}
+
+/** An event that was sent, in the outbox of whoever says it. */
+export async function seedEvent(
+  keyspace: string,
+  { key = newId(), seq = 1, type, data, at }: EventSeed,
+) {
+  const id = ids.child(key)
+  await write(
+    keyspace,
+    key,
+    insert('outbox', {
+      id,
+      topic: type.split('.')[0] ?? '',
+      type,
+      okey: key,
+      seq,
+      payload: JSON.stringify(data),
+      causation: 'test',
+      state: 'sent',
+      created_at: at,
+      next_at: at,
+      sent_at: at,
+    }),
+  )
+  return id
+}
+
+export function inboxed(consumer: string, key: string, event: string, at: number): Statement {
+  return insert('inbox', { slot: key, consumer, event_id: event, at })
+}
+
+export async function seedEdge({
+  at,
+  hasCopy = true,
+  copied,
+}: {
+  readonly at: number
+  readonly hasCopy?: boolean
+  readonly copied?: number
+}) {
+  const [follower, followee] = [newId(), newId()]
+  const edge = { follower, followee, version: 1, active: 1, at }
+  await write('social', follower, insert('follow', { ...edge, id: ids.child(follower) }))
+  if (hasCopy)
+    await write('social', followee, insert('follower', { ...edge, version: copied ?? 1 }))
+  // Each counts as many as it has.
+  const profile = (member: string, followers: number, following: number) =>
+    write('social', member, insert('profile', { member, followers, following, posts: 0 }))
+  await profile(follower, 0, 1)
+  await profile(followee, hasCopy ? 1 : 0, 0)
+  return { follower, followee }
+}
+
+export async function seedMember({
+  at,
+  kinds = ['handle', 'email'],
+}: {
+  readonly at: number
+  readonly kinds?: readonly string[]
+}) {
+  const id = newId()
+  const name = id.toLowerCase()
+  const texts: Readonly<Record<string, string>> = { handle: name, email: `${name}@example.org` }
+  await write(
+    'users',
+    id,
+    insert('member', {
+      id,
+      handle: texts['handle'] ?? '',
+      email: texts['email'] ?? '',
+      name: 'Ada',
+      version: 1,
+      created_at: at,
+    }),
+  )
+  for (const kind of kinds)
+    await seedClaim('users', { kind, text: texts[kind] ?? '', owner: id, at })
+  return { id, handle: name }
+}
+
+export async function seedClaim(
+  keyspace: string,
+  {
+    kind,
+    text,
+    owner,
+    at,
+    state = 'confirmed',
+  }: {
+    readonly kind: string
+    readonly text: string
+    readonly owner: string
+    readonly at: number
+    readonly state?: string
+  },
+): Promise<string> {
+  const slot = slotText(slotOfText(`${kind}|${text}`))
+  const row = { slot, kind, text, owner_id: owner, state, claimed_at: at }
+  await write(keyspace, slot, insert('lookup', row))
+  return `${slot}:${text}`
+}
