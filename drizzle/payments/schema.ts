@@ -65,3 +65,72 @@ export const paymentCallback = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.payment, t.provider, t.event] })],
 )
+
+// The ledger, as packages/transactions says it: see its README.
+
+export const balance = sqliteTable(
+  'balance',
+  {
+    account: text('account').notNull(),
+    book: text('book').notNull(),
+    currency: text('currency').notNull(),
+    debit: integer('debit').notNull().default(0),
+    credit: integer('credit').notNull().default(0),
+    limited: integer('limited').notNull(),
+    seq: integer('seq').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.account, t.book, t.currency] })],
+)
+
+export const hold = sqliteTable(
+  'hold',
+  {
+    account: text('account').notNull(),
+    gid: text('gid').notNull(),
+    branch: text('branch').notNull(),
+    direction: text('direction').notNull(),
+    currency: text('currency').notNull(),
+    amount: integer('amount').notNull(),
+    captured: integer('captured').notNull().default(0),
+    released: integer('released').notNull().default(0),
+    at: integer('at').notNull(),
+    changedAt: integer('changed_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.account, t.gid, t.branch] })],
+)
+
+export const journal = sqliteTable(
+  'journal',
+  {
+    account: text('account').notNull(),
+    seq: integer('seq').notNull(),
+    source: text('source').notNull(),
+    kind: text('kind').notNull(),
+    lines: text('lines').notNull(),
+    at: integer('at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.account, t.seq] }), unique().on(t.account, t.source)],
+)
+
+export const posting = sqliteTable(
+  'posting',
+  {
+    account: text('account').notNull(),
+    seq: integer('seq').notNull(),
+    book: text('book').notNull(),
+    currency: text('currency').notNull(),
+    amount: integer('amount').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.account, t.seq, t.book, t.currency] })],
+)
+
+export const seal = sqliteTable(
+  'seal',
+  {
+    account: text('account').notNull(),
+    seq: integer('seq').notNull(),
+    hash: text('hash').notNull(),
+    at: integer('at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.account, t.seq] })],
+)

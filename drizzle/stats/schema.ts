@@ -1,4 +1,4 @@
-import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { blob, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core'
 
 /** How often something happened to a subject, a member or a product. Only ever rises. */
 export const counter = sqliteTable(
@@ -9,4 +9,144 @@ export const counter = sqliteTable(
     n: integer('n').notNull(),
   },
   (t) => [primaryKey({ columns: [t.subject, t.metric] })],
+)
+
+// The counts, as packages/counting says them: see its README.
+
+export const countApplied = sqliteTable(
+  'count_applied',
+  {
+    slot: text('slot').notNull(),
+    flush: text('flush').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.flush] })],
+)
+
+export const countBucket = sqliteTable('count_bucket', {
+  slot: text('slot').primaryKey(),
+  seq: integer('seq').notNull(),
+})
+
+export const countDead = sqliteTable(
+  'count_dead',
+  {
+    n: integer('n').primaryKey(),
+    slot: text('slot').notNull(),
+    flush: text('flush').notNull(),
+    reason: text('reason').notNull(),
+    payload: text('payload').notNull(),
+    at: integer('at').notNull(),
+  },
+  (t) => [unique().on(t.slot, t.flush)],
+)
+
+export const countDrift = sqliteTable(
+  'count_drift',
+  {
+    slot: text('slot').notNull(),
+    subject: text('subject').notNull(),
+    metric: text('metric').notNull(),
+    edges: integer('edges').notNull(),
+    total: integer('total').notNull(),
+    seenAt: integer('seen_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.subject, t.metric] })],
+)
+
+export const countMember = sqliteTable(
+  'count_member',
+  {
+    slot: text('slot').notNull(),
+    hi: integer('hi').notNull(),
+    lo: integer('lo').notNull(),
+    views: integer('views').notNull().default(0),
+    shares: integer('shares').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
+)
+
+export const countPage = sqliteTable(
+  'count_page',
+  {
+    n: integer('n').primaryKey(),
+    slot: text('slot').notNull(),
+    kind: text('kind').notNull(),
+    body: blob('body').notNull(),
+  },
+  (t) => [unique().on(t.slot, t.kind)],
+)
+
+export const countPost = sqliteTable(
+  'count_post',
+  {
+    slot: text('slot').notNull(),
+    hi: integer('hi').notNull(),
+    lo: integer('lo').notNull(),
+    views: integer('views').notNull().default(0),
+    shares: integer('shares').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
+)
+
+export const countProduct = sqliteTable(
+  'count_product',
+  {
+    slot: text('slot').notNull(),
+    hi: integer('hi').notNull(),
+    lo: integer('lo').notNull(),
+    views: integer('views').notNull().default(0),
+    shares: integer('shares').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
+)
+
+export const countThaw = sqliteTable(
+  'count_thaw',
+  {
+    slot: text('slot').notNull(),
+    kind: text('kind').notNull(),
+    hi: integer('hi').notNull(),
+    lo: integer('lo').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.kind, t.hi, t.lo] })],
+)
+
+export const countTop = sqliteTable(
+  'count_top',
+  {
+    slot: text('slot').notNull(),
+    board: text('board').notNull(),
+    start: integer('start').notNull(),
+    item: text('item').notNull(),
+    n: integer('n').notNull(),
+    error: integer('error').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.board, t.start, t.item] })],
+)
+
+export const countUnique = sqliteTable(
+  'count_unique',
+  {
+    n: integer('n').primaryKey(),
+    slot: text('slot').notNull(),
+    subject: text('subject').notNull(),
+    metric: text('metric').notNull(),
+    period: integer('period').notNull(),
+    body: blob('body').notNull(),
+    version: integer('version').notNull(),
+  },
+  (t) => [unique().on(t.slot, t.subject, t.metric, t.period)],
+)
+
+export const countWindow = sqliteTable(
+  'count_window',
+  {
+    slot: text('slot').notNull(),
+    subject: text('subject').notNull(),
+    metric: text('metric').notNull(),
+    width: integer('width').notNull(),
+    start: integer('start').notNull(),
+    n: integer('n').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.subject, t.metric, t.width, t.start] })],
 )
