@@ -9,6 +9,7 @@ const keyspaces = [
   'social',
   'catalog',
   'orders',
+  'payments',
   'warehouse',
   'procurement',
   'stats',
@@ -39,7 +40,7 @@ export async function heal(system: System): Promise<void> {
     // A server that was killed a moment ago is on its way back.
     await vi.waitFor(clear, { timeout: 60_000, interval: 100 })
   }
-  // An event may wait 10 s for its fast path and 30 s for the lease of a sweep that died; an order 60 s for that.
+  // An event may wait 1 s for its fast path and 30 s for the lease of a sweep that died; an order 60 s for that.
   await expect
     .poll(() => sweepOnce(system).catch(() => -1), { timeout: 120_000, interval: 1_000 })
     .toBe(0)
