@@ -62,6 +62,12 @@ function isSame(one: Placement | undefined, other: Placement): boolean {
   return one?.epoch === other.epoch && one.shard.name === other.shard.name
 }
 
+type Attempt<T> = (map: SlotMap) => Promise<T>
+
+function isFenced(error: unknown): error is ShardFencedError {
+  return isFault(error) && error instanceof ShardFencedError
+}
+
 /**
  * Runs `attempt` on the map of now, and again when a fence proves it old: keys that were handed off are followed to
  * their peer at once, with a newer topology asked for meanwhile; keys that change hands at this moment are waited for,
@@ -70,11 +76,26 @@ function isSame(one: Placement | undefined, other: Placement): boolean {
  * @throws ShardFencedError when nobody owned up, and whatever `attempt` throws.
  */
 export async function whenOwned<T>(
-  { current, refresh, sleep, random }: FencedOptions,
-  attempt: (map: SlotMap) => Promise<T>,
+  options: FencedOptions,
+  attempt: Attempt<T>,
   call: Call,
 ): Promise<T> {
-  let map = await current(call)
+  const map = await options.current(call)
+  try {
+    return await attempt(map)
+  } catch (error) {
+    if (!isFenced(error)) throw error
+    return follow(options, { map, error, attempt }, call)
+  }
+}
+
+/** Goes on after the first attempt was fenced. */
+async function follow<T>(
+  { refresh, sleep, random }: FencedOptions,
+  first: { readonly map: SlotMap; readonly error: ShardFencedError; readonly attempt: Attempt<T> },
+  call: Call,
+): Promise<T> {
+  let { map, error } = first
   const words: Words = { owners: new Map(), departed: new Map() }
   const { owners, departed } = words
   let newer: Promise<SlotMap> | undefined
@@ -92,7 +113,7 @@ export async function whenOwned<T>(
     await sleep(ms * spread, call)
   }
   /** Makes the next attempt worth while, or throws the error that ended the last. */
-  const goOn = async (error: ShardFencedError): Promise<void> => {
+  const goOn = async (): Promise<void> => {
     if (error.state === 'frozen' || (error.state === 'importing' && owners.size > 0)) {
       if (waited >= waitedMsMax) throw error
       await wait(Math.min(waitMs * 2 ** waits, waitMsMax))
@@ -114,14 +135,15 @@ export async function whenOwned<T>(
     map = await refresh(call)
   }
   for (;;) {
+    await goOn()
     try {
-      const result = await attempt(corrected(map, words))
+      const result = await first.attempt(corrected(map, words))
       await settled()
       return result
-    } catch (error) {
+    } catch (thrown) {
       await settled()
-      if (!isFault(error) || !(error instanceof ShardFencedError)) throw error
-      await goOn(error)
+      if (!isFenced(thrown)) throw thrown
+      error = thrown
     }
   }
 }

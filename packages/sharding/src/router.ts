@@ -10,7 +10,7 @@ import {
 } from '@stoa/kernel'
 
 import { auditStatements } from './audit.ts'
-import { whenOwned } from './fenced.ts'
+import { type FencedOptions, whenOwned } from './fenced.ts'
 import { guard, owned, type RangeQuery, unwrap } from './owned.ts'
 import { type Lane, primaryLane } from './replicas/lane.ts'
 import { createReplicaPool, type ReplicaOptions, type ReplicaPool } from './replicas/pool.ts'
@@ -132,11 +132,22 @@ class Routed implements Router {
   readonly #shared: Shared
   readonly #options: RouterOptions
   readonly #lane: Lane
+  readonly #fencing: FencedOptions
 
   constructor(shared: Shared, lane: Lane) {
+    const { slots, sleep, random } = shared.options
     this.#shared = shared
     this.#options = shared.options
     this.#lane = lane
+    this.#fencing = {
+      current: async (call) => {
+        const map = await slots.current(call)
+        return lane.wantsNewer(map) ? slots.refresh(call) : map
+      },
+      refresh: (call) => slots.refresh(call),
+      sleep,
+      ...(random === undefined ? {} : { random }),
+    }
   }
 
   #shard(info: ShardInfo): SqlShard {
@@ -150,18 +161,7 @@ class Routed implements Router {
   }
 
   #fenced<T>(call: Call, attempt: (map: SlotMap) => Promise<T>): Promise<T> {
-    const { slots, sleep, random } = this.#options
-    const current = async (): Promise<SlotMap> => {
-      const map = await slots.current(call)
-      return this.#lane.wantsNewer(map) ? slots.refresh(call) : map
-    }
-    const options = {
-      current,
-      refresh: (each: Call) => slots.refresh(each),
-      sleep,
-      ...(random === undefined ? {} : { random }),
-    }
-    return whenOwned(options, attempt, call)
+    return whenOwned(this.#fencing, attempt, call)
   }
 
   write(key: RouteKey, statements: readonly Statement[], call: Call): Promise<readonly Rows[]> {
