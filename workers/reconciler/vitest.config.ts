@@ -2,6 +2,21 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { answerSession } from '@stoa/testing/sessions'
 import { PlainReporter } from '@stoa/tools/plain-reporter'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** The files whose worlds lie further back come first: see `eras` in test/harness.ts. */
+const order = ['kills', 'breaks', 'mutants', 'api', 'tiers']
+
+function rankOf({ moduleId }: TestSpecification): number {
+  const rank = order.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))
+  return rank === -1 ? order.length : rank
+}
+
+class ByEra extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return files.toSorted((one, other) => rankOf(one) - rankOf(other))
+  }
+}
 
 export default defineConfig({
   plugins: [
@@ -18,6 +33,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // All files look at the same databases, and spoil requests to them.
     fileParallelism: false,
+    sequence: { sequencer: ByEra },
     isolate: false,
     // A password hash alone takes 150 ms of CPU, and CI has two cores for everything.
     testTimeout: 30_000,
