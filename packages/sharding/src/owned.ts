@@ -20,9 +20,9 @@ export function guard(placements: readonly Placement[], { incarnation }: ShardIn
 /** A query over the keys from `key` to `to`. */
 export type RangeQuery = Query & { readonly to?: string }
 
-const pieceOfKey = 'lo >= ?1 AND lo <= ?2 AND ?2 < hi'
+const pieceOfKey = 'lo >= substr(?1, 1, 3) AND lo <= ?1 AND ?1 < hi'
 /** A part that is not this shard's comes before the piece in which the range begins: it begins later. */
-const pieceOfRange = `lo >= ?1 AND lo < ?3 AND ?2 < hi AND (lo <= ?2 OR state NOT IN ${readableStates})`
+const pieceOfRange = `lo >= substr(?1, 1, 3) AND lo < ?2 AND ?1 < hi AND (lo <= ?1 OR state NOT IN ${readableStates})`
 
 /**
  * Wraps a SELECT so that it says in the same row set whether the shard owns the key: a row always comes back, with
@@ -37,7 +37,7 @@ export function owned({ key, to, statement }: RangeQuery): Statement {
     sql: `SELECT (SELECT state || '|' || epoch || '|' || ifnull(peer, '') FROM _slot_owner
 WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1), q.*
 FROM (SELECT 1) LEFT JOIN (SELECT 1, t.* FROM (${statement.sql}) t) q`,
-    args: [from.slice(0, 3), from, ...(to === undefined ? [] : [to]), ...statement.args],
+    args: [from, ...(to === undefined ? [] : [to]), ...statement.args],
   }
 }
 
