@@ -40,6 +40,8 @@ export type Spoilt = 'reply' | 'request' | 'refused'
 export type Database = SqlShard & {
   sent: (readonly Statement[])[]
   spoil(this: void, ...next: Spoilt[]): void
+  /** Takes back what is still to be spoilt. */
+  heal(this: void): void
   /** Runs before each batch: what happens elsewhere in the meantime. */
   before: (this: void, statements: readonly Statement[]) => Promise<void>
   /** Runs when a batch has committed, before its answer arrives. */
@@ -97,6 +99,7 @@ async function openDatabase(
     name,
     sent: [],
     spoil: (...spoilt) => next.push(...spoilt),
+    heal: () => next.splice(0),
     before: async () => undefined,
     after: async () => undefined,
     rewrite: (sql) => sql,
