@@ -50,8 +50,21 @@ export {
 
 export { reconciliationDdl } from './ddl.ts'
 export { createReconciler, type Reconciler, type RunOrder } from './reconciler.ts'
-export { type Counts, type Run, StaleRunError } from './run-rows.ts'
-export { type Discrepancy, type DiscrepancyState, StaleDiscrepancyError } from './discrepancy.ts'
+export {
+  type Counts,
+  type Run,
+  runColumns,
+  runsFrom,
+  selectRun,
+  StaleRunError,
+} from './run-rows.ts'
+export {
+  discrepanciesFrom,
+  type Discrepancy,
+  discrepancyColumns,
+  type DiscrepancyState,
+  StaleDiscrepancyError,
+} from './discrepancy.ts'
 export type { Budget } from './budget.ts'
 export {
   createRepairer,

@@ -11,7 +11,7 @@ import { type Comparison, type Judged, judgeSpan } from './comparison.ts'
 import { recordFindings } from './discrepancy-rows.ts'
 import { everything, type Span } from './entry.ts'
 import type { Finding } from './finding.ts'
-import { insertRun, type Run, runFrom, selectRun, StaleRunError, updateRun } from './run-rows.ts'
+import { insertRun, type Run, runsFrom, selectRun, StaleRunError, updateRun } from './run-rows.ts'
 import { lookAt, type Look } from './watermark.ts'
 
 /** Keys between two checkpoints, and findings after which one comes sooner: what a run that dies does again. */
@@ -134,7 +134,7 @@ class Runner implements Reconciler {
     const { keyspace, clock } = this.#deps
     const statements = [insertRun(id, comparison.name, clock.now()), selectRun(id)]
     const answers = await keyspace.write(id, statements, call)
-    const run = answers[1] === undefined ? undefined : runFrom(answers[1])
+    const [run] = answers[1] === undefined ? [] : runsFrom(answers[1])
     if (run === undefined || run.comparison !== comparison.name) throw new StaleRunError(id)
     return run
   }
@@ -156,7 +156,7 @@ class Runner implements Reconciler {
       if (!isStale(error)) throw lost !== undefined && isFault(error) ? lost : error
       const stale = new StaleRunError(run.id, { cause: error })
       if (lost === undefined) throw stale
-      const found = runFrom(await keyspace.read(run.id, selectRun(run.id), call))
+      const [found] = runsFrom(await keyspace.read(run.id, selectRun(run.id), call))
       if (found?.version !== next.version || found.cursor !== next.cursor) throw stale
       return next
     }

@@ -38,18 +38,17 @@ VALUES (?, ?, 'running', ?, ?) ON CONFLICT (id) DO NOTHING`,
   }
 }
 
+/** In the order of {@link Run}. */
+export const runColumns =
+  'id, comparison, state, cursor, compared, young, found, version, started_at, finished_at'
+
 export function selectRun(id: string): Statement {
-  return {
-    sql: `SELECT id, comparison, state, cursor, compared, young, found, version, started_at, finished_at
-FROM reconciliation_run WHERE id = ?`,
-    args: [id],
-  }
+  return { sql: `SELECT ${runColumns} FROM reconciliation_run WHERE id = ?`, args: [id] }
 }
 
-export function runFrom({ rows }: Rows): Run | undefined {
-  const [row] = rows
-  if (row === undefined) return undefined
-  return {
+/** Rows of {@link runColumns}. */
+export function runsFrom({ rows }: Rows): readonly Run[] {
+  return rows.map((row) => ({
     id: String(row[0]),
     comparison: String(row[1]),
     state: row[2] === 'finished' ? 'finished' : 'running',
@@ -60,7 +59,7 @@ export function runFrom({ rows }: Rows): Run | undefined {
     version: Number(row[7]),
     startedAt: Number(row[8]),
     finishedAt: row[9] === null ? undefined : Number(row[9]),
-  }
+  }))
 }
 
 /** Writes `run` over its version before; aborts when somebody else has. */

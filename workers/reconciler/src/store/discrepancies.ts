@@ -1,48 +1,10 @@
 import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
 import type { SqlValue } from '@stoa/kernel'
-import type {
-  Action,
-  Ageing,
-  BreakClass,
-  Desk,
-  Discrepancy,
-  DiscrepancyState,
-} from '@stoa/reconciliation'
+import { type Ageing, type Desk, discrepanciesFrom, discrepancyColumns } from '@stoa/reconciliation'
 
 import type { DiscrepancyFilter, DiscrepancyList } from '../domain/ports.ts'
 
-const columns = `id, comparison, class, key, state, action, amount, detail, occurrence, version, first_seen_at, due_at,
-  attempts, assignee, proposed, maker, checker, note`
-
 const closed: ReadonlySet<unknown> = new Set(['resolved', 'dismissed'])
-
-function optional(value: SqlValue | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
-
-/** What the table holds was written by the package, whose types these are. */
-function discrepancyOf(row: readonly SqlValue[]): Discrepancy {
-  return {
-    id: String(row[0]),
-    comparison: String(row[1]),
-    class: String(row[2]) as BreakClass,
-    key: String(row[3]),
-    state: String(row[4]) as DiscrepancyState,
-    action: String(row[5]) as Action,
-    amount: Number(row[6]),
-    detail: String(row[7]),
-    occurrence: Number(row[8]),
-    version: Number(row[9]),
-    firstSeenAt: Number(row[10]),
-    dueAt: row[11] === null ? undefined : Number(row[11]),
-    attempts: Number(row[12]),
-    assignee: optional(row[13]),
-    proposed: optional(row[14]) as Discrepancy['proposed'],
-    maker: optional(row[15]),
-    checker: optional(row[16]),
-    note: optional(row[17]),
-  }
-}
 
 function conditionsOf(filter: DiscrepancyFilter): readonly (readonly [string, SqlValue])[] {
   const wanted: readonly (readonly [string, SqlValue | undefined])[] = [
@@ -78,7 +40,7 @@ export function discrepancyList(
       const { rows } = await router.scatter(
         {
           select: (isOwned) => ({
-            sql: `SELECT ${columns} FROM discrepancy WHERE closed_at ${isClosed} AND (first_seen_at, id) > (?, ?)
+            sql: `SELECT ${discrepancyColumns} FROM discrepancy WHERE closed_at ${isClosed} AND (first_seen_at, id) > (?, ?)
 AND ${isOwned('id')} ${where} ORDER BY first_seen_at, id LIMIT ?`,
             args: [after.firstSeenAt, after.id, ...conditions.map(([, value]) => value), limit],
           }),
@@ -88,7 +50,7 @@ AND ${isOwned('id')} ${where} ORDER BY first_seen_at, id LIMIT ?`,
         },
         call,
       )
-      return rows.rows.map(discrepancyOf)
+      return discrepanciesFrom(rows)
     },
     ageing: async (call) => {
       const parts: Ageing[] = []
