@@ -30,7 +30,7 @@ export {
   type OrderedInbox,
   type OrderedInboxDeps,
 } from './ordered-inbox.ts'
-export { insertEventWhen, reviveEvents } from './outbox.ts'
+export { insertEventWhen, readOutbox, reviveEvents, selectEvent } from './outbox.ts'
 export { type InboxName, inboxUrl } from './parcels.ts'
 export { publishEvents, type RelayDeps } from './relay.ts'
 export { type SweepReport, sweepOutbox } from './sweep.ts'

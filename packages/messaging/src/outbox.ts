@@ -135,6 +135,11 @@ export function readOutbox(row: Rows['rows'][number]): StoaEvent {
   }
 }
 
+/** One event, whatever its state. */
+export function selectEvent(id: string): Statement {
+  return { sql: `SELECT ${columns} FROM outbox WHERE id = ?`, args: [id] }
+}
+
 /** The events of one key from an order number to another, both included, whatever their state. */
 export function selectEvents(key: string, from: number, to: number): Statement {
   return {

@@ -1,14 +1,6 @@
-import type { Consumer, EventType } from '@stoa/contracts'
-import {
-  type Call,
-  type Clock,
-  createIds,
-  Fault,
-  type QueuePort,
-  secureRandom,
-  type SqlValue,
-} from '@stoa/kernel'
-import { inboxUrl, newEvent, type StoaEvent } from '@stoa/messaging'
+import type { Consumer } from '@stoa/contracts'
+import { type Call, type Clock, createIds, Fault, type QueuePort, secureRandom } from '@stoa/kernel'
+import { inboxUrl, newEvent, readOutbox, selectEvent, type StoaEvent } from '@stoa/messaging'
 
 import type { Repair } from '../domain/repairs.ts'
 import { channels } from './comparisons/events.ts'
@@ -44,30 +36,6 @@ export type RepublishDeps = {
   readonly clock: Clock
 }
 
-/** As the outbox has it: it was written from an event that was typed. */
-function eventOf([
-  id,
-  type,
-  key,
-  seq,
-  payload,
-  cause,
-  at,
-  headers,
-]: readonly SqlValue[]): StoaEvent {
-  const { v } = JSON.parse(typeof headers === 'string' ? headers : '{}') as { readonly v?: number }
-  return {
-    id: String(id),
-    type: String(type) as EventType,
-    ...(v === undefined ? {} : { v }),
-    key: String(key),
-    seq: Number(seq),
-    cause: String(cause),
-    at: Number(at),
-    data: JSON.parse(String(payload)) as StoaEvent['data'],
-  }
-}
-
 /** Hands an event to one consumer; the queue drops the same repair asked again, and the consumer what it has. */
 async function send(
   { queue, publicUrl }: RepublishDeps,
@@ -99,14 +67,13 @@ export function resendEvent(deps: RepublishDeps): Repair {
   return async ({ of, key, idempotencyKey: once }, call) => {
     const channel = channels[of]
     if (channel === undefined) throw new EventGoneError(key)
-    const sql = `SELECT id, type, okey, seq, payload, causation, created_at, headers FROM outbox WHERE id = ?`
     const [found] = await deps
       .readerOf(channel.producer)
-      .readMany([{ key, statement: { sql, args: [key] } }], call)
+      .readMany([{ key, statement: selectEvent(key) }], call)
     const [row] = found?.rows ?? []
     if (row === undefined) throw new EventGoneError(key)
     const [{ consumer }] = channel.traces
-    await send(deps, { event: eventOf(row), consumer, once }, call)
+    await send(deps, { event: readOutbox(row), consumer, once }, call)
   }
 }
 
