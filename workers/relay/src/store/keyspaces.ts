@@ -20,6 +20,9 @@ export type Keyspaces = {
   readonly revive: (ids: readonly string[], call: Call) => Promise<number>
 }
 
+/** The services that may own a keyspace: the relay, which asks, owns none. */
+const owners = Object.keys(services).filter((name) => name !== 'relay')
+
 /** Every keyspace that a service may own, each opened when it is first asked for. */
 export function openKeyspaces(config: PlatformEnv): Keyspaces {
   const opened = new Map<string, Router>()
@@ -33,7 +36,7 @@ export function openKeyspaces(config: PlatformEnv): Keyspaces {
   }
   const findMany: Keyspaces['findMany'] = async (queries, call) => {
     const rows: Rows['rows'][number][] = []
-    for (const name of Object.keys(services)) {
+    for (const name of owners) {
       const answers = await router(name)
         .readMany(queries, call)
         .catch((error: unknown) => {
@@ -46,7 +49,7 @@ export function openKeyspaces(config: PlatformEnv): Keyspaces {
   }
   const revive: Keyspaces['revive'] = async (ids, call) => {
     let revived = 0
-    for (const name of Object.keys(services)) {
+    for (const name of owners) {
       for (const id of ids) {
         // An event's id carries the place of its aggregate.
         const statement = reviveEvents([id], systemClock.now())
