@@ -13,6 +13,21 @@ export const counter = sqliteTable(
 
 // The counts, as packages/counting says them: see its README.
 
+/** The counts of one kind: an id in three parts, and its metrics. */
+function countsOf<Name extends string>(name: Name) {
+  return sqliteTable(
+    name,
+    {
+      slot: text('slot').notNull(),
+      hi: integer('hi').notNull(),
+      lo: integer('lo').notNull(),
+      views: integer('views').notNull().default(0),
+      shares: integer('shares').notNull().default(0),
+    },
+    (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
+  )
+}
+
 export const countApplied = sqliteTable(
   'count_applied',
   {
@@ -53,17 +68,7 @@ export const countDrift = sqliteTable(
   (t) => [primaryKey({ columns: [t.slot, t.subject, t.metric] })],
 )
 
-export const countMember = sqliteTable(
-  'count_member',
-  {
-    slot: text('slot').notNull(),
-    hi: integer('hi').notNull(),
-    lo: integer('lo').notNull(),
-    views: integer('views').notNull().default(0),
-    shares: integer('shares').notNull().default(0),
-  },
-  (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
-)
+export const countMember = countsOf('count_member')
 
 export const countPage = sqliteTable(
   'count_page',
@@ -76,29 +81,9 @@ export const countPage = sqliteTable(
   (t) => [unique().on(t.slot, t.kind)],
 )
 
-export const countPost = sqliteTable(
-  'count_post',
-  {
-    slot: text('slot').notNull(),
-    hi: integer('hi').notNull(),
-    lo: integer('lo').notNull(),
-    views: integer('views').notNull().default(0),
-    shares: integer('shares').notNull().default(0),
-  },
-  (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
-)
+export const countPost = countsOf('count_post')
 
-export const countProduct = sqliteTable(
-  'count_product',
-  {
-    slot: text('slot').notNull(),
-    hi: integer('hi').notNull(),
-    lo: integer('lo').notNull(),
-    views: integer('views').notNull().default(0),
-    shares: integer('shares').notNull().default(0),
-  },
-  (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
-)
+export const countProduct = countsOf('count_product')
 
 export const countThaw = sqliteTable(
   'count_thaw',
