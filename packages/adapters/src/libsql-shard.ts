@@ -1,8 +1,9 @@
 import { createClient } from '@libsql/client/web'
 import type { Fetcher, SqlShard } from '@stoa/kernel'
 
+import { readOne } from './hrana-read.ts'
 import { faultOf } from './libsql-failure.ts'
-import { asError, runBatch } from './sql-shard-of.ts'
+import { asError, isOneSelect, runBatch } from './sql-shard-of.ts'
 
 export type LibsqlOptions = {
   /** The name of the shard in the topology; it appears in faults and logs. */
@@ -42,13 +43,16 @@ export function libsqlShard(options: LibsqlOptions): SqlShard {
         status = response.status
         return response
       }
-      const client = createClient({
-        url,
-        intMode: 'bigint',
-        fetch: exchange,
-        ...(token === undefined ? {} : { authToken: token }),
-      })
       try {
+        if (isOneSelect(statements, mode)) {
+          return [await readOne(statements[0], { url, token, exchange })]
+        }
+        const client = createClient({
+          url,
+          intMode: 'bigint',
+          fetch: exchange,
+          ...(token === undefined ? {} : { authToken: token }),
+        })
         return await runBatch(client, statements, mode)
       } catch (error) {
         throw asError(faultOf(error, { shard: name, mode, call, sent, status }))
@@ -63,10 +67,10 @@ function sender(fetcher: Fetcher | undefined) {
     fetcher === undefined ? fetch(request, { signal }) : fetcher(new Request(request, { signal }))
 }
 
-/** The URL with a slash at its end: the client resolves `v2/pipeline` against it. */
+/** The URL as HTTP has it, with a slash at its end: the client resolves `v2/pipeline` against it. */
 function baseUrl(text: string): string {
-  const url = new URL(text)
-  if (!['libsql:', 'https:', 'http:'].includes(url.protocol)) {
+  const url = new URL(text.replace(/^libsql:/, 'https:'))
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new TypeError(
       `Cannot use a "${url.protocol}" URL for a shard: only libsql, https and http`,
     )

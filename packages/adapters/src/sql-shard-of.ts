@@ -28,6 +28,15 @@ const selectOnly = /^\s*select\b/i
 /** How a statement that reads may begin. The engine itself does not refuse to write in a read. */
 const reading = /^\s*(select|with|values|explain|pragma)\b/i
 
+/** Whether a batch is a single SELECT in a read: it can be sent as it is. */
+export function isOneSelect(
+  statements: readonly Statement[],
+  mode: BatchMode,
+): statements is readonly [Statement] {
+  const [only, ...others] = statements
+  return mode === 'read' && only !== undefined && others.length === 0 && selectOnly.test(only.sql)
+}
+
 /** Runs the batch on `client` in the right mode: one request. */
 export async function runBatch(
   client: Client,
@@ -39,9 +48,7 @@ export async function runBatch(
   if (mode === 'read' && !statements.every(({ sql }) => reading.test(sql))) {
     throw new TypeError('Cannot write in a read: a lost reply would be taken for a failed read')
   }
-  if (mode === 'read' && statements.length === 1 && selectOnly.test(first.sql)) {
-    return [fromClient(await client.execute(toClient(first)))]
-  }
+  if (isOneSelect(statements, mode)) return [fromClient(await client.execute(toClient(first)))]
   const results = await client.batch(statements.map(toClient), mode)
   return results.map(fromClient)
 }

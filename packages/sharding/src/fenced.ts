@@ -21,7 +21,7 @@ const waitMsMax = 400
 const settleMs = 150
 
 export type FencedOptions = {
-  readonly current: (call: Call) => Promise<SlotMap>
+  readonly current: (call: Call) => SlotMap | Promise<SlotMap>
   readonly refresh: (call: Call) => Promise<SlotMap>
   readonly sleep: (ms: number, call: Call) => Promise<void>
   /** Spreads the waits of many callers, by half of each. Default: none, for a life that is to be the same again. */
@@ -80,7 +80,8 @@ export async function whenOwned<T>(
   attempt: Attempt<T>,
   call: Call,
 ): Promise<T> {
-  const map = await options.current(call)
+  const held = options.current(call)
+  const map = held instanceof Promise ? await held : held
   try {
     return await attempt(map)
   } catch (error) {

@@ -35,8 +35,8 @@ export function owned({ key, to, statement }: RangeQuery): Statement {
   const from = keyText(key)
   return {
     sql: `SELECT (SELECT state || '|' || epoch || '|' || ifnull(peer, '') FROM _slot_owner
-WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1), q.*
-FROM (SELECT 1) LEFT JOIN (SELECT 1, t.* FROM (${statement.sql}) t) q`,
+WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) _o, q.*
+FROM (SELECT 1) LEFT JOIN (SELECT 1 _r, t.* FROM (${statement.sql}) t) q`,
     args: [from, ...(to === undefined ? [] : [to]), ...statement.args],
   }
 }

@@ -19,8 +19,8 @@ import { type Scattered, scatterOver, type ScatterQuery } from './scatter.ts'
 import type { ShardInfo, SlotMap } from './topology.ts'
 
 export type Slots = {
-  /** The slot map, from memory when it is there. */
-  current(call: Call): Promise<SlotMap>
+  /** The slot map; no promise of it when it is in memory, for that costs each read. */
+  current(call: Call): SlotMap | Promise<SlotMap>
   /** Reads it anew: the fence has just proved the cached one old. */
   refresh(call: Call): Promise<SlotMap>
 }
@@ -140,9 +140,10 @@ class Routed implements Router {
     this.#options = shared.options
     this.#lane = lane
     this.#fencing = {
-      current: async (call) => {
-        const map = await slots.current(call)
-        return lane.wantsNewer(map) ? slots.refresh(call) : map
+      current: (call) => {
+        const newest = (map: SlotMap) => (lane.wantsNewer(map) ? slots.refresh(call) : map)
+        const map = slots.current(call)
+        return map instanceof Promise ? map.then(newest) : newest(map)
       },
       refresh: (call) => slots.refresh(call),
       sleep,
@@ -191,11 +192,11 @@ class Routed implements Router {
     })
   }
 
-  async read(key: RouteKey, statement: Statement, call: Call): Promise<Rows> {
-    if (this.#options.audit === true) auditStatements([key], [statement])
+  read(key: RouteKey, statement: Statement, call: Call): Promise<Rows> {
     const query = { key, statement }
-    const statements = [owned(query)]
     return this.#fenced(call, async (map) => {
+      if (this.#options.audit === true) auditStatements([key], [statement])
+      const statements = [owned(query)]
       const { shard, epoch } = map.place(key)
       const read = { statements, epochs: [epoch], version: map.version }
       const [rows] = await this.#lane.read(shard, read, call)

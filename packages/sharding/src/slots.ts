@@ -65,7 +65,7 @@ export function cacheTopology(read: TopologySource): TopologyCache {
       return all.filter(({ url }) => url !== '')
     },
     slots: (keyspace) => ({
-      current: async (call) => {
+      current: (call) => {
         if (held !== undefined) {
           try {
             return mapOf(held, keyspace)
@@ -74,7 +74,7 @@ export function cacheTopology(read: TopologySource): TopologyCache {
             if (!(error instanceof InvalidTopologyError)) throw error
           }
         }
-        return mapOf(await take(call), keyspace)
+        return take(call).then((taken) => mapOf(taken, keyspace))
       },
       refresh: async (call) => mapOf(await retake(call), keyspace),
     }),
