@@ -12,11 +12,16 @@ export function encode32(value: number, length: number): string {
   return text
 }
 
+/** The digit of each ASCII code; -1 where it is none. */
+const digitOf = Int8Array.from({ length: 128 }, (_, code) =>
+  digits.indexOf(String.fromCharCode(code)),
+)
+
 /** The number that canonical `text` spells, or `undefined` when a character is not one of the 32. */
 export function decode32(text: string): number | undefined {
   let value = 0
-  for (const character of text) {
-    const digit = digits.indexOf(character)
+  for (let i = 0; i < text.length; i += 1) {
+    const digit = digitOf[text.charCodeAt(i)] ?? -1
     if (digit < 0) return undefined
     value = value * 32 + digit
   }

@@ -11,20 +11,34 @@ const scratch = new Uint8Array(1024)
 /**
  * XXH32 of the UTF-8 bytes of `text`, as an unsigned 32-bit number. A lone surrogate counts as U+FFFD.
  *
- * Spreads keys; resists no attacker. Costs about 0.2 µs for a short key, O(bytes).
+ * Spreads keys; resists no attacker. Costs about 0.03 µs for a short key of ASCII, O(bytes).
  *
  * @see https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
  */
 export function xxh32(text: string, seed = 0): number {
   // UTF-8 needs at most three bytes for each UTF-16 unit.
   if (text.length * 3 > scratch.length) return xxh32Bytes(encoder.encode(text), seed)
-  const { written } = encoder.encodeInto(text, scratch)
-  return xxh32Bytes(scratch.subarray(0, written), seed)
+  const written = writeAscii(text) ? text.length : encoder.encodeInto(text, scratch).written
+  return hashOf(scratch, written, seed)
 }
 
 /** XXH32 of `bytes`. @see {@link xxh32} */
 export function xxh32Bytes(bytes: Uint8Array, seed = 0): number {
-  const length = bytes.length
+  return hashOf(bytes, bytes.length, seed)
+}
+
+/** Writes `text` to the scratch; false when it is not all ASCII. For short keys, many times as fast as the encoder. */
+function writeAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i)
+    if (unit > 0x7f) return false
+    scratch[i] = unit
+  }
+  return true
+}
+
+/** XXH32 of the first `length` of `bytes`. */
+function hashOf(bytes: Uint8Array, length: number, seed: number): number {
   let at = 0
   let hash = (seed + P5) | 0
   if (length >= 16) {
