@@ -27,6 +27,7 @@ import {
 } from '@stoa/sharding'
 
 import { libsqlShard } from './libsql.ts'
+import { nearTopology } from './near-topology.ts'
 import { qstashQueue } from './qstash.ts'
 
 /** Where the databases are. */
@@ -75,7 +76,7 @@ function topologyOf({ metaUrl, token }: DatabaseConfig): TopologyCache {
   const known = topologies.get(metaUrl)
   if (known !== undefined) return known
   const meta = libsqlShard({ name: 'meta', url: metaUrl, token })
-  const opened = cacheTopology((call) => readTopology(meta, call))
+  const opened = cacheTopology((call) => readTopology(meta, call), nearTopology(metaUrl))
   topologies.set(metaUrl, opened)
   return opened
 }

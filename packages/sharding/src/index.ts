@@ -30,7 +30,12 @@ export {
 export { UnkeyedStatementError } from './audit.ts'
 export { compareValues, mergeRows, type OrderBy } from './merge.ts'
 export type { Scattered, ScatterQuery } from './scatter.ts'
-export { cacheTopology, type TopologyCache, type TopologySource } from './slots.ts'
+export {
+  cacheTopology,
+  type NearTopology,
+  type TopologyCache,
+  type TopologySource,
+} from './slots.ts'
 export {
   evenSlots,
   InvalidTopologyError,

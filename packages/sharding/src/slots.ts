@@ -11,6 +11,12 @@ import {
 
 export type TopologySource = (call: Call) => Promise<Topology>
 
+/** Where isolates of one place leave the topology for the next one that starts, as the Workers' Cache API. */
+export type NearTopology = {
+  load(this: void): Promise<Topology | undefined>
+  save(this: void, topology: Topology): Promise<void>
+}
+
 /** The topology, read once an isolate and again only when a fence proves it old. */
 export type TopologyCache = {
   /** The slots of one keyspace. */
@@ -25,18 +31,26 @@ export type TopologyCache = {
 type Held = { readonly topology: Topology; readonly maps: Map<string, SlotMap> }
 
 /**
- * Keeps what `read` answered. When `read` fails and something is held, that is used: the fence makes any age safe.
+ * Keeps what `read` answered. When `read` fails and something is held, that is used: the fence makes any age safe. So
+ * a cold isolate begins with what is `near`, of whatever age, and pays no round trip to the database.
  *
  * No promise of another request is ever awaited: two requests of a cold isolate may both read.
  */
-export function cacheTopology(read: TopologySource): TopologyCache {
+export function cacheTopology(read: TopologySource, near?: NearTopology): TopologyCache {
   let held: Held | undefined
-  const take = async (call: Call): Promise<Held> => {
-    const topology = await read(call)
+  const hold = (topology: Topology): Held => {
     if (held === undefined || topology.version >= held.topology.version) {
       held = { topology, maps: new Map() }
     }
     return held
+  }
+  const take = async (call: Call): Promise<Held> => {
+    const topology = await read(call)
+    const isNews = topology.version > (held?.topology.version ?? -1)
+    const taken = hold(topology)
+    // What is near only saves time: routing goes on without it.
+    if (isNews) await near?.save(topology).catch(() => undefined)
+    return taken
   }
   const retake = async (call: Call): Promise<Held> => {
     const lastKnown = held
@@ -57,6 +71,22 @@ export function cacheTopology(read: TopologySource): TopologyCache {
     maps.set(keyspace, map)
     return map
   }
+  /** The map by what is held; undefined when that lacks the keyspace, or is not yet complete. */
+  const heldMap = (keyspace: string): SlotMap | undefined => {
+    try {
+      return held && mapOf(held, keyspace)
+    } catch (error) {
+      if (error instanceof InvalidTopologyError) return undefined
+      throw error
+    }
+  }
+  const firstMap = async (keyspace: string, call: Call): Promise<SlotMap> => {
+    if (held === undefined) {
+      const found = await near?.load().catch(() => undefined)
+      if (found !== undefined) hold(found)
+    }
+    return heldMap(keyspace) ?? mapOf(await take(call), keyspace)
+  }
   return {
     shards: async (call) => {
       const { topology } = await retake(call)
@@ -65,17 +95,7 @@ export function cacheTopology(read: TopologySource): TopologyCache {
       return all.filter(({ url }) => url !== '')
     },
     slots: (keyspace) => ({
-      current: (call) => {
-        if (held !== undefined) {
-          try {
-            return mapOf(held, keyspace)
-          } catch (error) {
-            // A keyspace that was not there, or not yet complete, when this was read.
-            if (!(error instanceof InvalidTopologyError)) throw error
-          }
-        }
-        return take(call).then((taken) => mapOf(taken, keyspace))
-      },
+      current: (call) => heldMap(keyspace) ?? firstMap(keyspace, call),
       refresh: async (call) => mapOf(await retake(call), keyspace),
     }),
   }

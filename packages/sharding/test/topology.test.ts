@@ -209,6 +209,69 @@ describe('cacheTopology', () => {
     await expect(empty.cache.slots('things').current(call)).rejects.toThrow('meta is down')
   })
 
+  describe('with a place that keeps it near', () => {
+    /** What isolates of one place share. */
+    function place() {
+      const kept: Topology[] = []
+      const near = {
+        load: async () => kept.at(-1),
+        save: async (each: Topology) => void kept.push(each),
+      }
+      const isolate = (read: () => Promise<Topology>) => {
+        let reads = 0
+        const cache = cacheTopology(async () => {
+          reads += 1
+          return read()
+        }, near)
+        return { slots: cache.slots('things'), reads: () => reads }
+      }
+      return { kept, near, isolate }
+    }
+    const down = () => Promise.reject(new Error('meta is down'))
+
+    test('starts a cold isolate without the database, also when that is down', async () => {
+      const { isolate } = place()
+      const first = isolate(async () => topology(1, { things: things(['a']) }))
+      await first.slots.current(call)
+
+      const second = isolate(down)
+
+      expect((await second.slots.current(call)).place(0).shard.name).toBe('a')
+      expect([first.reads(), second.reads()]).toEqual([1, 0])
+      expect((await second.slots.refresh(call)).place(0).shard.name).toBe('a')
+    })
+
+    test('keeps what is newer, once, and never what is older', async () => {
+      const { kept, isolate } = place()
+      let version = 2
+      const { slots } = isolate(async () => topology(version, { things: things(['a']) }))
+      await slots.current(call)
+      await slots.refresh(call)
+      version = 1
+      await slots.refresh(call)
+      version = 3
+      await slots.refresh(call)
+
+      expect(kept.map((each) => each.version)).toEqual([2, 3])
+    })
+
+    test('asks the database for a keyspace that what is near lacks', async () => {
+      const { kept, isolate } = place()
+      kept.push(topology(1, {}))
+      const { slots, reads } = isolate(async () => topology(2, { things: things(['a']) }))
+
+      expect((await slots.current(call)).place(0).shard.name).toBe('a')
+      expect(reads()).toBe(1)
+    })
+
+    test('goes on when the place fails', async () => {
+      const near = { load: down, save: down }
+      const cache = cacheTopology(async () => topology(1, { things: things(['a']) }), near)
+
+      expect((await cache.slots('things').current(call)).place(0).shard.name).toBe('a')
+    })
+  })
+
   test('looks again for a keyspace that was not there, or not yet provisioned', async () => {
     const { state, cache } = meta(topology(1, {}))
     const slots = cache.slots('things')
