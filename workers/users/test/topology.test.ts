@@ -32,7 +32,9 @@ test('a cold isolate is routed by what its place saw last, while the meta databa
   const seen = await place.match(near(config.META_URL))
   if (seen === undefined) throw new Error('nothing was left near')
 
-  await expect(openCold(dead).shardOf('00000', call)).rejects.toThrow()
+  await expect(openCold(dead).shardOf('00000', call)).rejects.toMatchObject({
+    code: 'shard_unavailable',
+  })
   await place.put(near(dead), seen)
   const router = openCold(dead)
 
