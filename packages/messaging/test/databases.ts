@@ -1,21 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 
-import { type Client, createClient, LibsqlError } from '@libsql/client'
-import {
-  AmbiguousWriteError,
-  type BatchMode,
-  parseFence,
-  readConstraint,
-  rootCall,
-  type Rows,
-  ShardFencedError,
-  ShardUnavailableError,
-  slotRange,
-  SqlConstraintError,
-  type SqlShard,
-  type SqlValue,
-  type Statement,
-} from '@stoa/kernel'
+import { rootCall, slotRange } from '@stoa/kernel'
 import {
   cacheTopology,
   createRouter,
@@ -24,87 +9,22 @@ import {
   type RouterOptions,
   type Topology,
 } from '@stoa/sharding'
+import { openEngine, type SpoiltShard, spoiltShardOn } from '@stoa/test-engine'
 
 const shared = new URL('../../../drizzle/shared/', import.meta.url)
 const files = (await readdir(shared)).filter((name) => name.endsWith('.sql')).toSorted()
 const ddl = await Promise.all(files.map((name) => readFile(new URL(name, shared), 'utf8')))
 
-/** What becomes of the next batches: the reply is lost after the effect, the request before it, or it is refused. */
-export type Spoilt = 'reply' | 'request' | 'refused'
-
 /** A database of the real engine, in memory. */
-export type Database = SqlShard & {
-  /** Batches that were sent, the spoilt ones too. */
-  sent: (readonly Statement[])[]
-  spoil(this: void, ...next: Spoilt[]): void
-  /** Runs before each batch: what happens elsewhere in the meantime. */
-  before: (this: void) => Promise<void>
-  run(this: void, sql: string, ...args: SqlValue[]): Promise<readonly (readonly SqlValue[])[]>
-  close(this: void): void
-}
-
-function faultOf(error: unknown, shard: string): unknown {
-  if (!(error instanceof LibsqlError)) return error
-  const fence = parseFence(error.message)
-  if (fence !== undefined) return new ShardFencedError(shard, fence, { cause: error })
-  if (!error.code.startsWith('SQLITE_CONSTRAINT')) return error
-  const broken = { ...readConstraint(error.message), statement: undefined }
-  return new SqlConstraintError(shard, broken, { cause: error })
-}
-
-async function runBatch(client: Client, statements: readonly Statement[], mode: BatchMode) {
-  const built = statements.map(({ sql, args }) => ({
-    sql,
-    args: args.map((value) => (Number.isSafeInteger(value) ? BigInt(Number(value)) : value)),
-  }))
-  const results = await client.batch(built, mode)
-  return results.map(({ columns, rows, rowsAffected }): Rows => {
-    const values = rows.map((row) => columns.map((_, i) => (row[i] ?? null) as SqlValue))
-    return { columns, rows: values, rowsAffected }
-  })
-}
+export type Database = SpoiltShard
 
 /** Changes what is sent, as a mutant would. */
 export type Rewrite = (sql: string) => string
 
 /** A database with the shared tables, incarnation `inc-<name>`. It owns no slot yet. */
-export async function openDatabase(
-  name: string,
-  rewrite: Rewrite = (sql) => sql,
-): Promise<Database> {
-  const client = createClient({ url: 'file::memory:' })
-  const next: Spoilt[] = []
-  for (const sql of ddl.flatMap((text) => text.split('--> statement-breakpoint')))
-    await client.execute(sql)
-  const sent: (readonly Statement[])[] = []
-  const database: Database = {
-    name,
-    sent,
-    spoil: (...spoilt) => next.push(...spoilt),
-    before: async () => undefined,
-    batch: async (statements, mode, call) => {
-      await database.before()
-      call.signal.throwIfAborted()
-      sent.push(statements)
-      const spoilt = next.shift()
-      if (spoilt === 'refused') throw new ShardUnavailableError(name, 'network')
-      if (spoilt === 'request') throw new AmbiguousWriteError(name)
-      try {
-        const rewritten = statements.map(({ sql, args }) => ({ sql: rewrite(sql), args }))
-        return await runBatch(client, rewritten, mode)
-      } catch (error) {
-        throw faultOf(error, name) as Error
-      } finally {
-        // oxlint-disable-next-line no-unsafe-finally -- the point: whatever the answer was, it is lost.
-        if (spoilt === 'reply') throw new AmbiguousWriteError(name)
-      }
-    },
-    run: async (sql, ...args) => {
-      const [rows] = await runBatch(client, [{ sql, args }], 'write')
-      return rows?.rows ?? []
-    },
-    close: () => client.close(),
-  }
+export async function openDatabase(name: string, rewrite?: Rewrite): Promise<Database> {
+  const engine = await openEngine({ name: 'libsql', schema: ddl.join('\n') })
+  const database = spoiltShardOn(engine, name, rewrite)
   await database.run(
     'INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, ?)',
     name,

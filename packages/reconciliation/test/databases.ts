@@ -1,22 +1,17 @@
 import { readFile } from 'node:fs/promises'
 
-import { type Client, createClient, LibsqlError } from '@libsql/client'
 import {
   AmbiguousWriteError,
   type BatchMode,
-  parseFence,
-  readConstraint,
   rootCall,
-  type Rows,
-  ShardFencedError,
   ShardUnavailableError,
   slotRange,
-  SqlConstraintError,
   type SqlShard,
   type SqlValue,
   type Statement,
 } from '@stoa/kernel'
 import { cacheTopology, createRouter, evenSlots, type Router } from '@stoa/sharding'
+import { openEngine, shardOn } from '@stoa/test-engine'
 
 import { digestDdl, reconciliationDdl } from '../src/index.ts'
 
@@ -40,38 +35,10 @@ export type Database = SqlShard & {
   close(this: void): void
 }
 
-function faultOf(error: unknown, shard: string): Error {
-  if (!(error instanceof LibsqlError)) return error as Error
-  const fence = parseFence(error.message)
-  if (fence !== undefined) return new ShardFencedError(shard, fence, { cause: error })
-  if (!error.code.startsWith('SQLITE_CONSTRAINT')) return error
-  const broken = { ...readConstraint(error.message), statement: undefined }
-  return new SqlConstraintError(shard, broken, { cause: error })
-}
-
-async function runBatch(client: Client, statements: readonly Statement[], mode: BatchMode) {
-  const built = statements.map(({ sql, args }) => ({
-    sql,
-    args: args.map((value) => (Number.isSafeInteger(value) ? BigInt(Number(value)) : value)),
-  }))
-  const results = await client.batch(built, mode)
-  return results.map(({ columns, rows, rowsAffected }): Rows => {
-    const values = rows.map((row) => columns.map((_, i) => (row[i] ?? null) as SqlValue))
-    return { columns, rows: values, rowsAffected }
-  })
-}
-
 async function openDatabase(name: string, ddl: string): Promise<Database> {
-  const client = createClient({ url: 'file::memory:' })
-  for (const text of [shared, ddl, digestDdl])
-    for (const sql of text.split('--> statement-breakpoint')) await client.execute(sql)
-  const send = async (statements: readonly Statement[], mode: BatchMode) => {
-    try {
-      return await runBatch(client, statements, mode)
-    } catch (error) {
-      throw faultOf(error, name)
-    }
-  }
+  const schema = [shared, ddl, digestDdl].join(';\n')
+  const engine = await openEngine({ name: 'libsql', schema })
+  const shard = shardOn(engine, name)
   const database: Database = {
     name,
     sent: 0,
@@ -80,17 +47,17 @@ async function openDatabase(name: string, ddl: string): Promise<Database> {
       given.signal.throwIfAborted()
       database.sent += 1
       const fate = database.fate(statements, mode)
-      if (fate === 'kept') return send(statements, mode)
-      if (fate === 'reply') await send(statements, mode).catch(() => undefined)
+      if (fate === 'kept') return shard.batch(statements, mode, given)
+      if (fate === 'reply') await shard.batch(statements, mode, given).catch(() => undefined)
       throw mode === 'write'
         ? new AmbiguousWriteError(name)
         : new ShardUnavailableError(name, 'network')
     },
     run: async (sql, ...args) => {
-      const [rows] = await runBatch(client, [{ sql, args }], 'write')
+      const [rows] = await engine.transact([{ sql, args }], 'write')
       return rows?.rows ?? []
     },
-    close: () => client.close(),
+    close: () => engine.close(),
   }
   const meta = 'INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, ?, ?)'
   await database.run(meta, name, `inc-${name}`)

@@ -1,27 +1,21 @@
 import { readFile } from 'node:fs/promises'
 
-import { createClient } from '@libsql/client'
 import {
   AmbiguousWriteError,
   type BatchMode,
   manualClock,
-  parseFence,
-  readConstraint,
   rootCall,
-  type Rows,
-  ShardFencedError,
   ShardUnavailableError,
   slotRange,
   slotText,
-  SqlConstraintError,
   type SqlShard,
   type SqlValue,
   type Statement,
 } from '@stoa/kernel'
 import { cacheTopology, createRouter, evenSlots, type Router } from '@stoa/sharding'
+import { type EngineOptions, openEngine, shardOn } from '@stoa/test-engine'
 
 import { ledgerDdl } from '../src/index.ts'
-import { type Engine, openSqlite } from './sqlite-engine.ts'
 
 const shared = await readFile(
   new URL('../../../drizzle/shared/0000_shared.sql', import.meta.url),
@@ -53,43 +47,7 @@ export type Database = SqlShard & {
   close(this: void): void
 }
 
-const sqliteConstraint = 19
-
-function isConstraint(error: Error): boolean {
-  if ('errcode' in error) return (Number(error.errcode) & 0xff) === sqliteConstraint
-  return 'code' in error && String(error.code).startsWith('SQLITE_CONSTRAINT')
-}
-
-function faultOf(error: unknown, shard: string): Error {
-  if (!(error instanceof Error)) return new Error(String(error))
-  const fence = parseFence(error.message)
-  if (fence !== undefined) return new ShardFencedError(shard, fence, { cause: error })
-  if (!isConstraint(error)) return error
-  const broken = { ...readConstraint(error.message), statement: undefined }
-  return new SqlConstraintError(shard, broken, { cause: error })
-}
-
-async function openLibsql(ddl: readonly string[]): Promise<Engine> {
-  const client = createClient({ url: 'file::memory:' })
-  for (const sql of ddl) await client.execute(sql)
-  return {
-    batch: async (statements, mode) => {
-      const built = statements.map(({ sql, args }) => ({
-        sql,
-        args: args.map((value) => (Number.isSafeInteger(value) ? BigInt(Number(value)) : value)),
-      }))
-      const results = await client.batch(built, mode)
-      return results.map(({ columns, rows, rowsAffected }): Rows => {
-        const values = rows.map((row) => columns.map((_, i) => (row[i] ?? null) as SqlValue))
-        return { columns, rows: values, rowsAffected }
-      })
-    },
-    close: () => client.close(),
-  }
-}
-
-/** `libsql` is what production runs on; `sqlite` is several times as fast. Both must find the same. */
-export type EngineName = 'libsql' | 'sqlite'
+export type EngineName = EngineOptions['name']
 
 const death: Statement = { sql: "SELECT json_extract('{}', 'the database dies here')", args: [] }
 
@@ -98,15 +56,11 @@ async function openDatabase(
   { rewrite, engineName }: { readonly rewrite: Rewrite; readonly engineName: EngineName },
 ): Promise<Database> {
   const ddl = [shared, ledgerDdl].flatMap((each) => each.split('--> statement-breakpoint'))
-  const schema = ddl.map(rewrite)
-  const engine = engineName === 'sqlite' ? openSqlite(schema) : await openLibsql(schema)
-  const send = async (statements: readonly Statement[], mode: BatchMode) => {
-    try {
-      const rewritten = statements.map(({ sql, args }) => ({ sql: rewrite(sql), args }))
-      return await engine.batch(rewritten, mode)
-    } catch (error) {
-      throw faultOf(error, name)
-    }
+  const engine = await openEngine({ name: engineName, schema: ddl.map(rewrite).join(';\n') })
+  const shard = shardOn(engine, name)
+  const send = (statements: readonly Statement[], mode: BatchMode) => {
+    const rewritten = statements.map(({ sql, args }) => ({ sql: rewrite(sql), args }))
+    return shard.batch(rewritten, mode, call)
   }
   const database: Database = {
     name,
@@ -133,7 +87,7 @@ async function openDatabase(
       throw lost
     },
     run: async (sql, ...args) => {
-      const [rows] = await engine.batch([{ sql, args }], 'write')
+      const [rows] = await engine.transact([{ sql, args }], 'write')
       return rows?.rows ?? []
     },
     close: () => engine.close(),

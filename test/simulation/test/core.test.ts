@@ -1,9 +1,9 @@
 import { type Call, rootCall, sleep, type SqlShard, type Statement } from '@stoa/kernel'
+import { type EngineOptions, openEngine } from '@stoa/test-engine'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { createChance } from '../src/core/chance.ts'
 import { type Database, runBatch, shardOf } from '../src/core/database.ts'
-import { type EngineOptions, openEngine } from '../src/core/engine.ts'
 import { type Faults, noFaults } from '../src/core/faults.ts'
 import { Heap } from '../src/core/heap.ts'
 import { Process } from '../src/core/process.ts'

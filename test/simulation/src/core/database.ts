@@ -1,19 +1,14 @@
 import {
   AmbiguousWriteError,
   type BatchMode,
-  isFault,
-  parseFence,
-  readConstraint,
   type Rows,
   ShardBusyError,
-  ShardFencedError,
   ShardUnavailableError,
-  SqlConstraintError,
   type SqlShard,
   type Statement,
 } from '@stoa/kernel'
+import { type Engine, faultOf } from '@stoa/test-engine'
 
-import type { Engine } from './engine.ts'
 import { type Network, NetworkError } from './network.ts'
 import type { Process } from './process.ts'
 
@@ -25,24 +20,6 @@ export type Database = {
   rewrite?(this: void, statements: readonly Statement[]): readonly Statement[]
   /** Sees each batch that took effect or was refused, after it. */
   watch?: (statements: readonly Statement[], outcome: string) => void
-}
-
-/** In the words of the port, as the adapters say it. */
-function faultOf(error: unknown, shard: string): unknown {
-  if (!(error instanceof Error) || isFault(error)) return error
-  const fence = parseFence(error.message)
-  if (fence !== undefined) return new ShardFencedError(shard, fence, { cause: error })
-  const code = 'code' in error ? String(error.code) : ''
-  const isConstraint = code.startsWith('SQLITE_CONSTRAINT') || isNodeConstraint(error)
-  if (!isConstraint) return error
-  const broken = { ...readConstraint(error.message), statement: undefined }
-  return new SqlConstraintError(shard, broken, { cause: error })
-}
-
-const sqliteConstraint = 19
-
-function isNodeConstraint(error: Error): boolean {
-  return 'errcode' in error && (Number(error.errcode) & 0xff) === sqliteConstraint
 }
 
 /** Runs a batch at once, beyond the network: for setting up, for checks, and as what happens when a request arrives. */
@@ -58,8 +35,8 @@ export async function runBatch(
     return results
   } catch (error) {
     const fault = faultOf(error, name)
-    watch?.(statements, fault instanceof Error ? fault.message : String(fault))
-    throw fault as Error
+    watch?.(statements, fault.message)
+    throw fault
   }
 }
 

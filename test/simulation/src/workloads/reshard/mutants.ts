@@ -25,12 +25,13 @@ function withoutGuard(statements: readonly Statement[]): readonly Statement[] {
 
 /** The shard says that it serves whatever it is asked for. */
 function withoutReadCheck(statements: readonly Statement[]): readonly Statement[] {
-  // The bindings stay in use.
-  const word = "'serving|1|' || substr(coalesce($1, ''), 1, 0)"
-  return statements.map(({ sql, args }) => ({
-    sql: sql.replace(/^SELECT (\(SELECT state[^]*? LIMIT 1\)), q/, `SELECT ${word}, q`),
-    args,
-  }))
+  return statements.map(({ sql, args }) => {
+    if (!sql.startsWith('SELECT (SELECT state')) return { sql, args }
+    // The bindings stay in use.
+    const bindings = sql.includes('?2') ? '?1 || ?2' : '?1'
+    const word = `SELECT 'serving|1|' || substr(${bindings}, 1, 0) _o, q`
+    return { sql: replaced(sql, /^SELECT \(SELECT state[^]*? LIMIT 1\) _o, q/, word), args }
+  })
 }
 
 /** The text with `from` replaced; a mutant that changes nothing would prove nothing. */

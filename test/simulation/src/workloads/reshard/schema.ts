@@ -9,8 +9,7 @@ import {
   shapeOf,
   type TableShape,
 } from '@stoa/sharding'
-
-import { openEngine } from '../../core/engine.ts'
+import { openEngine } from '@stoa/test-engine'
 
 const drizzle = new URL('../../../../../drizzle/', import.meta.url)
 

@@ -19,9 +19,9 @@ import {
   type Topology,
   type TopologySource,
 } from '@stoa/sharding'
+import { type EngineOptions, openEngine } from '@stoa/test-engine'
 
 import { type Database, runBatch, shardOf } from '../../core/database.ts'
-import { type EngineOptions, openEngine } from '../../core/engine.ts'
 import { never, type Process } from '../../core/process.ts'
 import type { Simulation } from '../../core/simulation.ts'
 import type { Change } from './mutants.ts'

@@ -1,37 +1,9 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
-import { createClient } from '@libsql/client'
-import type { BatchMode, Rows, SqlValue, Statement } from '@stoa/kernel'
+import type { BatchMode, Rows, Statement } from '@stoa/kernel'
 
-/** A real engine, in memory. */
-export type Engine = {
-  /** Runs `statements` as one transaction. @throws the engine's own error; nothing was written. */
-  transact(statements: readonly Statement[], mode: BatchMode): Promise<readonly Rows[]>
-  close(): void
-}
-
-export type EngineOptions = {
-  /** `sqlite` is Node's own, five times as fast; `libsql` is what production runs on. Both must find the same. */
-  readonly name: 'sqlite' | 'libsql'
-  /** The statements that make its tables. */
-  readonly schema: string
-  /** Gives rows in the opposite order where nobody asked for one: nothing may depend on it. */
-  readonly isReversed?: boolean
-}
-
-/** As the adapters do: a whole number binds as INTEGER, and comes back as a number when that is exact. */
-function bound(value: SqlValue): SqlValue {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value
-}
-
-function plain(value: unknown): SqlValue {
-  if (typeof value === 'bigint') {
-    const exact = Number(value)
-    return Number.isSafeInteger(exact) ? exact : value
-  }
-  // The engines give no other types than these.
-  return value as SqlValue
-}
+import type { Engine, EngineOptions } from './engine.ts'
+import { bound, plain } from './values.ts'
 
 type Prepared = {
   readonly statement: StatementSync
@@ -106,7 +78,7 @@ const release: Statement = { sql: 'RELEASE batch', args: [] }
 /** Databases that are free, by what they were made of. A life needs three or four at once, one life at a time. */
 const free = new Map<string, Sqlite[]>()
 
-function openSqlite(options: EngineOptions): Engine {
+export function openSqlite(options: EngineOptions): Engine {
   const key = `${String(options.isReversed)} ${options.schema}`
   const waiting = free.get(key) ?? []
   free.set(key, waiting)
@@ -119,27 +91,4 @@ function openSqlite(options: EngineOptions): Engine {
       waiting.push(database)
     },
   }
-}
-
-async function openLibsql({ schema, isReversed = false }: EngineOptions): Promise<Engine> {
-  const client = createClient({ url: 'file::memory:' })
-  await client.execute(`PRAGMA reverse_unordered_selects = ${isReversed ? 'ON' : 'OFF'}`)
-  await client.executeMultiple(schema)
-  return {
-    transact: async (statements, mode) => {
-      const built = statements.map(({ sql, args }) => ({ sql, args: args.map(bound) }))
-      const results = await client.batch(built, mode)
-      return results.map(({ columns, rows, rowsAffected }) => ({
-        columns,
-        rows: rows.map((row) => columns.map((_, index) => plain(row[index] ?? null))),
-        rowsAffected,
-      }))
-    },
-    close: () => client.close(),
-  }
-}
-
-/** An empty database with its tables. */
-export async function openEngine(options: EngineOptions): Promise<Engine> {
-  return options.name === 'sqlite' ? openSqlite(options) : openLibsql(options)
 }
