@@ -85,6 +85,16 @@ export const countPost = countsOf('count_post')
 
 export const countProduct = countsOf('count_product')
 
+export const countSweep = sqliteTable(
+  'count_sweep',
+  {
+    slot: text('slot').notNull(),
+    task: text('task').notNull(),
+    at: text('at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.slot, t.task] })],
+)
+
 export const countThaw = sqliteTable(
   'count_thaw',
   {

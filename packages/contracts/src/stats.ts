@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { moment } from './fields.ts'
+import { idField, memberId, moment } from './fields.ts'
 import { route } from './route.ts'
 
 export const statsKinds = ['member', 'product', 'post'] as const
@@ -15,6 +15,8 @@ const subjectsMax = 100
 /** Days of a leaderboard, and points of a series. */
 const daysMax = 31
 const pointsMax = 400
+/** Events of one member in a recount: what may still be under way. */
+export const recountedMax = 1_000
 
 const kind = z.enum(statsKinds)
 const metric = z.enum(reportedMetrics)
@@ -163,9 +165,39 @@ export const stats = {
     id: 'sweepCounts',
     method: 'post',
     path: '/internal/stats/sweeps',
-    summary: 'Drain the logs, after a look at whether they can be trusted',
+    summary:
+      'Drain the logs, freeze a little of what is idle, forget a little of what is past its time',
     access: 'service',
     body: z.object({}),
+    status: 204,
+  }),
+  recountPosts: route({
+    id: 'recountPosts',
+    method: 'post',
+    path: '/internal/stats/recounts',
+    summary:
+      'Set how many posts of a member were counted, if that has not changed since it was read',
+    access: 'service',
+    body: z.object({
+      member: memberId,
+      /** As it was read; nothing when there was none. */
+      from: count.nullable(),
+      to: count,
+      /** What `to` has counted already: none of them counts again. */
+      events: z.array(idField('evt')).max(recountedMax),
+    }),
+    status: 200,
+    /** False when it has changed since. */
+    reply: z.object({ isChanged: z.boolean() }),
+  }),
+  refillHotView: route({
+    id: 'refillHotView',
+    method: 'post',
+    path: '/internal/stats/refills',
+    summary:
+      'Take what is shown of a subject out of the hot view, if it still says this, and fill it anew',
+    access: 'service',
+    body: z.object({ kind, subject, shown: z.string().min(1).max(1_000) }),
     status: 204,
   }),
 } as const

@@ -6,12 +6,13 @@ import {
   SqlConstraintError,
 } from '@stoa/kernel'
 
-import { acceptMs, type ApplyDeps, appliedKeptMs, isKnownFlush } from './apply.ts'
+import { type ApplyDeps, isKnownFlush } from './apply.ts'
 import { effectsOf, partsOf } from './effects.ts'
 import { CounterOverflowError, ExpiredTokenError } from './faults.ts'
 import { flushTime } from './flush.ts'
 import type { Total } from './hot-view.ts'
 import type { Kind } from './kind.ts'
+import { acceptMs, appliedKeptMs } from './retention.ts'
 import { applyBatch } from './statements.ts'
 import { byShardOrThrow, firstSlot, readTotals } from './store.ts'
 import { bucketOf } from './subject.ts'

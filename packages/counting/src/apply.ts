@@ -2,16 +2,10 @@ import { AmbiguousWriteError, type Call, type Clock, SqlConstraintError } from '
 
 import { effectsOf, type Part } from './effects.ts'
 import type { Kinds } from './kind.ts'
+import { appliedKeptMs } from './retention.ts'
 import { type Applied, applyBatch, bucketOfId, selectApplied } from './statements.ts'
 import { type CountRouter, firstSlot } from './store.ts'
 
-/** How long it is known which flushes were applied. */
-export const appliedKeptMs = 48 * 3_600_000
-/**
- * A flush that is older than this is not applied: the rows that would tell whether it was may be gone soon. Half of how
- * long they are kept, so that clocks may differ.
- */
-export const acceptMs = appliedKeptMs / 2
 /** Tries of one group: each but the last finds more of it applied by others. */
 const triesMax = 6
 

@@ -15,7 +15,15 @@ import type { Kind } from './kind.ts'
 import { decodePage, encodePage, pageValueMax } from './page.ts'
 import { gateBucket } from './statements.ts'
 import { type CountRouter, firstSlot } from './store.ts'
-import { bucketKey, bucketOf, idOfRow, pageOf, rowKeyOf, slotsPerBucket } from './subject.ts'
+import {
+  bucketKey,
+  bucketOf,
+  idOfRow,
+  leastHi,
+  pageOf,
+  rowKeyOf,
+  slotsPerBucket,
+} from './subject.ts'
 
 /** How often a change of a bucket that others change meanwhile is read again. */
 const triesMax = 4
@@ -41,40 +49,61 @@ function isWorthAnotherTry(error: unknown): boolean {
   return isPassed(error) || error instanceof AmbiguousWriteError
 }
 
-function lastSlotOf(kind: Kind, page: number): string {
-  return slotText(page + slotsPerBucket / (kind.pagesPerBucket ?? 1) - 1)
+function slotsOf(kind: Kind, page: number): readonly string[] {
+  const length = slotsPerBucket / (kind.pagesPerBucket ?? 1)
+  return Array.from({ length }, (_, index) => slotText(page + index))
 }
 
 function idOf([slot, hi, lo]: readonly SqlValue[]): string {
   return idOfRow(String(slot), Number(hi), Number(lo))
 }
 
+type Place = {
+  readonly kind: Kind
+  readonly page: number
+  /** Which rows are to go into the page; none when it is only to be read. */
+  readonly old?: { readonly hiBefore: number; readonly limit: number }
+}
+
+/** The rows to be frozen into a page; each slot's own in the order of time, so that nothing younger is looked at. */
+function oldRows(kind: Kind, slots: string, hiBefore: number) {
+  return {
+    from: `FROM count_${kind.name} WHERE slot IN (SELECT value FROM json_each(?)) AND hi < ?`,
+    args: [slots, hiBefore],
+  }
+}
+
 async function readPage(
   router: CountRouter,
-  { kind, page, rowsMax }: { readonly kind: Kind; readonly page: number; readonly rowsMax: number },
+  { kind, page, old = { hiBefore: Number.MIN_SAFE_INTEGER, limit: 0 } }: Place,
   call: Call,
 ): Promise<PageState> {
   const key = firstSlot(bucketOf(page))
-  const range = [slotText(page), lastSlotOf(kind, page)]
+  const slots = JSON.stringify(slotsOf(kind, page))
+  const aged = oldRows(kind, slots, old.hiBefore)
   const names = kind.metrics.map(({ name }, index) => `${name} AS v${index}`).join(', ')
   const query = (sql: string, ...args: readonly SqlValue[]) => ({ key, statement: { sql, args } })
   const [seqs, bodies, rows, marks] = await router.readMany(
     [
       query('SELECT seq AS seq FROM count_bucket WHERE slot = ?', bucketKey(bucketOf(page))),
       query(
-        'SELECT body AS body FROM count_page WHERE slot = ? AND kind = ?',
+        // A page that nothing goes into stays where it is.
+        `SELECT body AS body FROM count_page WHERE slot = ? AND kind = ?
+AND (? = 0 OR EXISTS (SELECT 1 ${aged.from}))`,
         slotText(page),
         kind.name,
+        old.limit,
+        ...aged.args,
       ),
       query(
-        `SELECT slot AS slot, hi AS hi, lo AS lo, ${names} FROM count_${kind.name} WHERE slot BETWEEN ? AND ?
-ORDER BY slot, hi, lo LIMIT ?`,
-        ...range,
-        rowsMax,
+        `SELECT slot AS slot, hi AS hi, lo AS lo, ${names} ${aged.from} ORDER BY slot, hi, lo LIMIT ?`,
+        ...aged.args,
+        old.limit,
       ),
       query(
-        'SELECT slot AS slot, hi AS hi, lo AS lo FROM count_thaw WHERE slot BETWEEN ? AND ? AND kind = ?',
-        ...range,
+        `SELECT slot AS slot, hi AS hi, lo AS lo FROM count_thaw
+WHERE slot IN (SELECT value FROM json_each(?)) AND kind = ?`,
+        slots,
         kind.name,
       ),
     ],
@@ -130,7 +159,7 @@ ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map((name) => `${name} = ${name
 /** Runs `change` on a page until nobody else changed its bucket between read and write; false when others always did. */
 async function changePage(
   deps: ColdDeps,
-  place: { readonly kind: Kind; readonly page: number; readonly rowsMax: number },
+  place: Place,
   change: {
     readonly of: (state: PageState) => Promise<readonly Statement[]>
     readonly call: Call
@@ -176,59 +205,71 @@ export async function thawMarked(
       if (inPage.length === 0) return [unmark]
       return [returnRows(kind, inPage, state), writePage(kind, page, left), unmark]
     }
-    await changePage(deps, { kind, page, rowsMax: 0 }, { of, call })
+    await changePage(deps, { kind, page }, { of, call })
   }
 }
 
 export type FreezeOptions = {
   /** Only objects that were made before this moment are frozen, in milliseconds since 1970. */
   readonly madeBefore: number
+  /** For how long nobody may have counted or read them, as far as the hot view still knows. Default: a day. */
+  readonly idleMs?: number
   /** Rows of one page that are looked at in one go. Default: 20,000. */
   readonly rowsMax?: number
 }
 
+const idleMsDefault = 86_400_000
+const rowsMaxDefault = 20_000
+
+type Freezing = { readonly kind: Kind; readonly options: FreezeOptions }
+
 /**
- * Packs the rows of one bucket's idle objects into its cold pages: those that are old enough and of which the hot view
- * has no fresh value, so that nobody counted or read them lately. Nothing is lost or counted twice by a crash or by
- * increments in the meantime: rows and page change in one batch, which aborts when the bucket has moved on since it was
- * read.
+ * Packs the idle rows of one page's slots into it: those of objects that are old enough and that nobody has counted or
+ * read lately. Nothing is lost or counted twice by a crash or by increments in the meantime: rows and page change in one
+ * batch, which aborts when the bucket has moved on since it was read.
  *
- * Costs three round trips a page.
+ * Costs three round trips; one when nothing is old enough.
  *
  * @returns how many objects were frozen.
  */
+export async function freezePage(
+  deps: ColdDeps & { readonly hot: HotView },
+  { kind, options, page }: Freezing & { readonly page: number },
+  call: Call,
+): Promise<number> {
+  const { madeBefore, idleMs = idleMsDefault, rowsMax = rowsMaxDefault } = options
+  let count = 0
+  const of = async (state: PageState): Promise<readonly Statement[]> => {
+    const old = [...state.rows.keys()].filter((id) => timeOf(id) < madeBefore)
+    const warm = await deps.hot.get({ kind, ids: old, maxAgeMs: idleMs }, call)
+    const idle = old.filter((id) => {
+      const isSmall = state.rows.get(id)?.every((value) => Math.abs(value) < pageValueMax)
+      return isSmall === true && !warm.has(id) && !state.marked.has(id)
+    })
+    count = idle.length
+    if (idle.length === 0) return []
+    const entries = new Map([
+      ...state.entries,
+      ...idle.map((id) => [id, state.rows.get(id) ?? []] as const),
+    ])
+    const gone = { sql: `DELETE FROM count_${kind.name} WHERE ${keyIn}`, args: [keysJson(idle)] }
+    return [writePage(kind, page, entries), gone]
+  }
+  // Those of the same 4 ms too; they are told apart one by one.
+  const old = { hiBefore: leastHi(madeBefore + 4), limit: rowsMax }
+  return (await changePage(deps, { kind, page, old }, { of, call })) ? count : 0
+}
+
+/** As {@link freezePage}, for all pages of a bucket. */
 export async function freezeBucket(
   deps: ColdDeps & { readonly hot: HotView },
-  {
-    kind,
-    bucket,
-    options,
-  }: { readonly kind: Kind; readonly bucket: number; readonly options: FreezeOptions },
+  { kind, options, bucket }: Freezing & { readonly bucket: number },
   call: Call,
 ): Promise<number> {
   if (kind.pagesPerBucket === undefined) return 0
   const span = slotsPerBucket / kind.pagesPerBucket
   let frozen = 0
-  for (let page = firstSlot(bucket); page < firstSlot(bucket + 1); page += span) {
-    let count = 0
-    const of = async (state: PageState): Promise<readonly Statement[]> => {
-      const old = [...state.rows.keys()].filter((id) => timeOf(id) < options.madeBefore)
-      const warm = await deps.hot.get(kind, old, call)
-      const idle = old.filter((id) => {
-        const isSmall = state.rows.get(id)?.every((value) => Math.abs(value) < pageValueMax)
-        return isSmall === true && !warm.has(id) && !state.marked.has(id)
-      })
-      count = idle.length
-      if (idle.length === 0) return []
-      const entries = new Map([
-        ...state.entries,
-        ...idle.map((id) => [id, state.rows.get(id) ?? []] as const),
-      ])
-      const gone = { sql: `DELETE FROM count_${kind.name} WHERE ${keyIn}`, args: [keysJson(idle)] }
-      return [writePage(kind, page, entries), gone]
-    }
-    const place = { kind, page, rowsMax: options.rowsMax ?? 20_000 }
-    if (await changePage(deps, place, { of, call })) frozen += count
-  }
+  for (let page = firstSlot(bucket); page < firstSlot(bucket + 1); page += span)
+    frozen += await freezePage(deps, { kind, options, page }, call)
   return frozen
 }

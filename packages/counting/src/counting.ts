@@ -17,19 +17,18 @@ import { createDrainer, type Drainer } from './drainer.ts'
 import { boardOf, windowStart } from './effects.ts'
 import { InvalidIncrementError, UnknownMetricError, WrongModeError } from './faults.ts'
 import { createHotView } from './hot-view.ts'
-import { type Kind, kindsOf, type Kinds, metricIndex } from './kind.ts'
+import { type Board, type Kind, kindsOf, type Kinds, metricIndex } from './kind.ts'
 import type { Log } from './logs.ts'
 import { type Counts, countsOf, readCounts, type ReaderDeps } from './reader.ts'
 import { createReconciler, type Reconciler } from './reconcile.ts'
 import { type Flushed, Recorder, type RecorderOptions } from './recorder.ts'
+import { checkSeen, type Seen } from './seen.ts'
 import { type Point, readSeries, type SeriesQuery } from './series.ts'
 import type { CountRouter } from './store.ts'
 import type { Handle } from './subject.ts'
+import { createSweeper, type Sweeper } from './sweeper.ts'
 import { createUniques, type Uniques } from './unique-store.ts'
 import { countOf, hashOfMember, type UniqueCount } from './unique.ts'
-
-/** A leaderboard of texts, such as search terms; boards of objects come with their metric. */
-export type Board = { readonly name: string; readonly windowMs: number }
 
 export type CountingOptions = {
   readonly kinds: readonly Kind[]
@@ -54,7 +53,11 @@ export type CountingOptions = {
   readonly hotMaxAgeMs?: number
   /** How long a read waits for the hot view before it asks the shards, in milliseconds. Default: 250. */
   readonly hotReadMs?: number
+  /** Buckets that a sweep looks at, of 256. Default: 4, so that a sweep a minute comes to each in about an hour. */
+  readonly sweepBuckets?: number
 } & Pick<RecorderOptions, 'flushSize' | 'flushAgeMs' | 'bufferMax'>
+
+const sweepBucketsDefault = 4
 
 /** What to add, by metric. */
 export type Deltas = Readonly<Record<string, number>>
@@ -110,18 +113,13 @@ export type Counting = {
     options: FreezeOptions & { readonly bucket: number },
     call: Call,
   ): Promise<number>
+  /** Upkeep, for a cron: freezes what is idle, forgets what is past its time. @see createSweeper */
+  readonly sweep: Sweeper
   readonly drainer: Drainer
   readonly reconciler: Reconciler
 }
 
 export type NowIncrement = { readonly id: string; readonly deltas: Deltas; readonly token: string }
-export type Seen = {
-  readonly id: string
-  readonly metric: string
-  readonly member: string
-  readonly periodMs?: number
-}
-
 /** `deltas` by the place of their metric, checked as a whole before anything is counted. */
 function placed(kind: Kind, deltas: Deltas): readonly (readonly [number, number])[] {
   return Object.entries(deltas).map(([metric, by]) => {
@@ -144,13 +142,8 @@ type Deps = {
   readonly reader: ReaderDeps
 }
 
-function periodOf(now: number, periodMs: number | undefined): number {
-  return periodMs === undefined ? 0 : windowStart(now, periodMs)
-}
-
-function isUnique(kind: Kind, metric: string): void {
-  if (kind.uniques?.includes(metric) !== true)
-    throw new UnknownMetricError(`${kind.name}.${metric}`)
+function periodOf(now: number, periodMs = 0): number {
+  return periodMs === 0 ? 0 : windowStart(now, periodMs)
 }
 
 function writesOf({
@@ -173,8 +166,8 @@ function writesOf({
       const slot = typeof object === 'string' ? slotOfId(object) : object.slot
       recorder.record(slot, (buffer) => buffer.count(kind, object, changes))
     },
-    see: (name, { id, metric, member, periodMs }) => {
-      isUnique(kinds.get(name), metric)
+    see: (name, { id, metric, member, periodMs = 0 }) => {
+      checkSeen(kinds.get(name), { metric, periodMs })
       const period = periodOf(options.clock.now(), periodMs)
       const of = { id, metric: `${name}.${metric}`, period }
       recorder.record(slotOfId(parseId(id)), (buffer) => buffer.see(of, hashOfMember(member)))
@@ -248,7 +241,7 @@ function readsOf(deps: Deps): Pick<Counting, 'read' | 'readMany' | 'unique' | 's
       return counts
     },
     unique: async (name, { id, metric, periodMs, at }, call) => {
-      isUnique(kinds.get(name), metric)
+      checkSeen(kinds.get(name), { metric })
       const period = periodOf(at ?? options.clock.now(), periodMs)
       return countOf(await uniques.read({ id, metric: `${name}.${metric}`, period }, call))
     },
@@ -330,6 +323,15 @@ export function createCounting(options: CountingOptions): Counting {
         { kind: kinds.get(name), bucket, options: freezing },
         call,
       ),
+    sweep: createSweeper({
+      kinds: kinds.all,
+      boards: options.boards ?? [],
+      router,
+      hot,
+      clock,
+      report,
+      buckets: options.sweepBuckets ?? sweepBucketsDefault,
+    }),
     drainer: createDrainer({ logs: options.logs, router, kinds, hot, uniques, clock, report }),
     reconciler: createReconciler({ router, clock, kinds }),
   }

@@ -1,6 +1,6 @@
 import { type Call, type Clock, type RedisReply, slotOfText } from '@stoa/kernel'
 
-import { acceptMs, applyParts, type Outcome } from './apply.ts'
+import { applyParts, type Outcome } from './apply.ts'
 import { thawMarked } from './cold.ts'
 import { type Part, partsOf, seenOf } from './effects.ts'
 import { SplitBucketError } from './faults.ts'
@@ -8,6 +8,7 @@ import { decodeFlush, type Flush, flushTime } from './flush.ts'
 import { type HotView, type Published, publishedOf } from './hot-view.ts'
 import type { Kind, Kinds } from './kind.ts'
 import { type Log, logKey } from './logs.ts'
+import { acceptMs } from './retention.ts'
 import { insertDead } from './statements.ts'
 import { byShard, type CountRouter, firstSlot, readTotals } from './store.ts'
 import { bucketOf } from './subject.ts'
@@ -15,7 +16,7 @@ import type { Uniques } from './unique-store.ts'
 
 /** Entries of a log that are applied together. */
 const entriesAtOnce = 100
-/** Characters of the flushes of one batch: some 50,000 objects, whose sums come back in 4 MB of the 10 that sqld sends. */
+/** Characters of the flushes of one batch: some 50,000 objects, whose rows are 3 MB of JSON, and their sums one. */
 const batchCharsMax = 2_000_000
 /** Rounds of one drain of one log: a busy log must not starve the others of an invocation. */
 const roundsMax = 50

@@ -75,6 +75,13 @@ function keyOf(kind: Kind, id: string): string {
   return `${kind.name}:${id}`
 }
 
+export type Wanted = {
+  readonly kind: Kind
+  readonly ids: readonly string[]
+  /** How old a total may be; as old as readers trust it when absent. */
+  readonly maxAgeMs?: number
+}
+
 /**
  * The totals that readers see first, one string an object, in a database that may evict. Whoever has read newer totals
  * from a shard publishes them; an older one never replaces a newer one, in whatever order they come.
@@ -85,7 +92,7 @@ export type HotView = {
    *
    * @throws DeadlineExceededError when Redis is slow, and as {@link RedisPort.run}.
    */
-  get(kind: Kind, ids: readonly string[], call: Call): Promise<Totals>
+  get(wanted: Wanted, call: Call): Promise<Totals>
   /** Three billed commands for each 2,000 objects, one round trip. Safe to repeat, and to lose. */
   publish(kind: Kind, totals: ReadonlyMap<string, Published>, call: Call): Promise<void>
 }
@@ -100,12 +107,12 @@ export function createHotView(options: {
 }): HotView {
   const { redis, clock, maxAgeMs, readMs } = options
   return {
-    get: async (kind, ids, call) => {
+    get: async ({ kind, ids, maxAgeMs: agedMs = maxAgeMs }, call) => {
       if (ids.length === 0) return new Map()
       const command = ['MGET', ...ids.map((id) => keyOf(kind, id))]
       const answer = await redis.run(command, within(call, readMs, clock), { idempotent: true })
       const texts = Array.isArray(answer) ? answer : []
-      const oldest = clock.now() - maxAgeMs
+      const oldest = clock.now() - agedMs
       const found = new Map<string, Total>()
       for (const [index, id] of ids.entries()) {
         const total = read(texts[index], kind)

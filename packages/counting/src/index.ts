@@ -4,25 +4,25 @@
  * and cold pages beside it.
  */
 export {
-  type Board,
   type Counting,
   type CountingOptions,
   createCounting,
   type Deltas,
   type NowIncrement,
-  type Seen,
 } from './counting.ts'
-export { type Kind, type Metric, type Mode } from './kind.ts'
+export type { Seen } from './seen.ts'
+export { type Board, type Kind, type Metric, type Mode } from './kind.ts'
 export { checkLog, type Log } from './logs.ts'
 export type { Counts } from './reader.ts'
 export type { Flushed } from './recorder.ts'
 export type { Drainer, DrainReport } from './drainer.ts'
+export type { Sweeper, SweepReport } from './sweeper.ts'
 export type { Drift, EdgeCount, ReconcileOptions, Reconciler } from './reconcile.ts'
 export type { Ranked } from './boards.ts'
 export { type Point, type SeriesQuery, slidingSum } from './series.ts'
 export type { CountRouter } from './store.ts'
 export { countingMigration } from './schema.ts'
-export { bucketCount, type Handle, handleOf, slotsPerBucket } from './subject.ts'
+export { bucketCount, type Handle, handleOf, rowKeyOf, slotsPerBucket } from './subject.ts'
 export { DeltaTable } from './delta-table.ts'
 export { mergeSummaries, SpaceSaving, type Summary } from './space-saving.ts'
 export {

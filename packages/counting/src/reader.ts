@@ -51,7 +51,7 @@ async function readEventual(
   call: Call,
 ): Promise<{ readonly hot: Totals; readonly read: Totals }> {
   const { hot: view, report } = deps
-  const hot: Totals = await view.get(kind, ids, call).catch((error: unknown) => {
+  const hot: Totals = await view.get({ kind, ids }, call).catch((error: unknown) => {
     if (!isFault(error)) throw error
     report(error, call.requestId)
     return new Map<string, Total>()

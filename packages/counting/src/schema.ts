@@ -112,6 +112,14 @@ ${slotColumn()}
   PRIMARY KEY (slot, subject, metric)
 ) WITHOUT ROWID`
 
+const sweepTable = `-- How far the sweeper has come in each bucket, task by task: at is the last key that it has dealt with.
+CREATE TABLE count_sweep (
+${slotColumn()}
+  task TEXT NOT NULL,
+  at TEXT NOT NULL,
+  PRIMARY KEY (slot, task)
+) WITHOUT ROWID`
+
 /**
  * The tables of `kinds`, as the text of one migration. A metric that is added later is one more
  * `ALTER TABLE count_<kind> ADD COLUMN`, with the column as this text spells it.
@@ -119,5 +127,6 @@ ${slotColumn()}
  * @throws RangeError as {@link defineKind}.
  */
 export function countingMigration(kinds: readonly Kind[]): string {
-  return [sharedTables, ...kinds.map(kindTable)].join(';\n--> statement-breakpoint\n') + ';\n'
+  const tables = [sharedTables, ...kinds.map(kindTable), sweepTable]
+  return tables.join(';\n--> statement-breakpoint\n') + ';\n'
 }

@@ -4,9 +4,15 @@ import { slotOfBoard } from './buffer.ts'
 import { boardSize, type Effects, type Sums } from './effects.ts'
 import { type BoardDelta, flushTimeText } from './flush.ts'
 import type { Kind } from './kind.ts'
-import { bucketKey, bucketOf, bucketSlots, idOfRow, pageOf, rowKeyOf, slotOf } from './subject.ts'
+import { partOf, type RowSet, rowsOf } from './row-text.ts'
+import { bucketKey, bucketOf, bucketSlots, idOfRow, slotOf } from './subject.ts'
 
 const counterMax = Number.MAX_SAFE_INTEGER
+
+/** An element of a {@link RowSet}, its parts, and whether it is that of a row c. */
+const row = 'r.value'
+const [slot, hi, lo] = [partOf.slot(row), partOf.hi(row), partOf.lo(row)]
+const isRow = `c.slot = ${slot} AND c.hi = ${hi} AND c.lo = ${lo}`
 
 function statement(sql: string, ...args: readonly SqlValue[]): Statement {
   return { sql, args }
@@ -14,9 +20,9 @@ function statement(sql: string, ...args: readonly SqlValue[]): Statement {
 
 /** A plain insert, without OR IGNORE: a flush that a bucket has taken must stop the batch, not pass it. */
 function insertApplied(effects: Effects): Statement {
-  const rows = effects.parts.map(({ bucket, flush }) => [bucketKey(bucket), flush])
+  const rows = effects.parts.map(({ bucket, flush }) => bucketKey(bucket) + flush)
   return statement(
-    `INSERT INTO count_applied (slot, flush) SELECT value ->> 0, value ->> 1 FROM json_each(?)`,
+    `INSERT INTO count_applied (slot, flush) SELECT substr(value, 1, 3), substr(value, 4) FROM json_each(?)`,
     JSON.stringify(rows),
   )
 }
@@ -48,48 +54,16 @@ ON CONFLICT (slot) DO UPDATE SET seq = CASE WHEN seq = ? THEN seq + 1 END`,
   )
 }
 
-/** Rows of one kind, by slot: neighbours are twice as fast to write. */
-type RowSet = {
-  /** Slot, hi, lo, page, then a delta for each metric. */
-  readonly json: string
-  /** The id of each row, and how a line of the answer begins that is its own. */
-  readonly ids: readonly string[]
-  readonly heads: readonly string[]
-}
-
-function clamped(by: number): number {
-  return Math.max(-counterMax, Math.min(counterMax, by))
-}
-
-function rowsOf(kind: Kind, sums: Sums): RowSet {
-  const ids = [...sums.keys()].toSorted()
-  const heads: string[] = []
-  const pages = isFreezable(kind) ? kind.pagesPerBucket : undefined
-  let json = ''
-  // By hand, and as one text: 25,000 lists would be garbage at once.
-  for (const id of ids) {
-    const { slot, hi, lo } = rowKeyOf(id)
-    const head = `${slot},${hi},${lo},`
-    heads.push(head)
-    const page = pages === undefined ? '' : slotText(pageOf(slotOf(id), pages))
-    json += `${json === '' ? '' : ','}["${slot}",${hi},${lo},"${page}"`
-    for (const by of sums.get(id) ?? []) json += `,${clamped(by)}`
-    json += ']'
-  }
-  return { json: `[${json}]`, ids, heads }
-}
-
 /** Marks objects that have no row but may be in a page. Costs one look-up a row while there are no pages. */
-function markThaw(kind: Kind, rows: string): Statement {
+function markThaw(kind: Kind, { json }: RowSet): Statement {
   return statement(
     `INSERT INTO count_thaw (slot, kind, hi, lo)
-SELECT r.value ->> 0, ?, r.value ->> 1, r.value ->> 2 FROM json_each(?) AS r
-WHERE EXISTS (SELECT 1 FROM count_page AS p WHERE p.slot = r.value ->> 3 AND p.kind = ?)
-  AND NOT EXISTS (SELECT 1 FROM count_${kind.name} AS c
-    WHERE c.slot = r.value ->> 0 AND c.hi = r.value ->> 1 AND c.lo = r.value ->> 2)
+SELECT ${slot}, ?, ${hi}, ${lo} FROM json_each(?) AS r
+WHERE EXISTS (SELECT 1 FROM count_page AS p WHERE p.slot = ${partOf.page(row)} AND p.kind = ?)
+  AND NOT EXISTS (SELECT 1 FROM count_${kind.name} AS c WHERE ${isRow})
 ON CONFLICT DO NOTHING`,
     kind.name,
-    rows,
+    json,
     kind.name,
   )
 }
@@ -115,16 +89,32 @@ function exact(metric: string): string {
   return `${metric} = ${metric} + excluded.${metric}`
 }
 
-/** Adds a delta to each metric of each row, and answers the sums as text: one value a row travels at a third of the cost. */
-function addRows(kind: Kind, rows: string, setOf: (metric: string) => string): Statement {
+/** Adds a delta to each metric of each row. */
+function addRows(
+  kind: Kind,
+  { json, width }: RowSet,
+  setOf: (metric: string) => string,
+): Statement {
   const names = kind.metrics.map(({ name }) => name)
-  const values = names.map((_, index) => `value ->> ${index + 4}`)
+  const deltas = names.map((_, index) => partOf.delta(row, index, width))
   return statement(
     `INSERT INTO count_${kind.name} (slot, hi, lo, ${names.join(', ')})
-SELECT value ->> 0, value ->> 1, value ->> 2, ${values.join(', ')} FROM json_each(?) WHERE true
-ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map(setOf).join(', ')}
-RETURNING slot || ',' || hi || ',' || lo || ',' || ${names.join(` || ',' || `)} AS line`,
-    rows,
+SELECT ${slot}, ${hi}, ${lo}, ${deltas.join(', ')} FROM json_each(?) AS r WHERE true
+ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map(setOf).join(', ')}`,
+    json,
+  )
+}
+
+/**
+ * The sums of the rows, in their order, as one text: to look all of them up once more costs less than RETURNING, which
+ * answers a row for each.
+ */
+function selectSums(kind: Kind, { json }: RowSet): Statement {
+  const sums = kind.metrics.map(({ name }) => `c.${name}`).join(` || ',' || `)
+  return statement(
+    `SELECT group_concat(${sums}, ';' ORDER BY r.key) AS sums
+FROM json_each(?) AS r CROSS JOIN count_${kind.name} AS c ON ${isRow}`,
+    json,
   )
 }
 
@@ -222,25 +212,26 @@ export function applyBatch(effects: Effects, options: ApplyOptions): ApplyBatch 
     bumpBuckets(buckets),
   ]
   const counted = options.kinds.filter(({ name }) => effects.counts.has(name))
-  const sets = new Map(
-    counted.map((kind) => [kind.name, rowsOf(kind, effects.counts.get(kind.name) ?? new Map())]),
-  )
-  const adds = counted.flatMap((kind) => {
-    const rows = sets.get(kind.name)?.json ?? '[]'
-    const add = addRows(kind, rows, options.strict === true ? exact : saturated)
-    return isFreezable(kind) ? [markThaw(kind, rows), add, selectThaw(kind, numbers)] : [add]
+  const sets = counted.map((kind): CountedSet => {
+    const rows = rowsOf(kind, effects.counts.get(kind.name) ?? new Map())
+    return { kind, rows }
+  })
+  const setOf = options.strict === true ? exact : saturated
+  const adds = sets.flatMap(({ kind, rows }) => {
+    const added = [addRows(kind, rows, setOf), selectSums(kind, rows)]
+    return isFreezable(kind) ? [markThaw(kind, rows), ...added, selectThaw(kind, numbers)] : added
   })
   const windows = effects.windows.size === 0 ? [] : [addWindows(effects.windows)]
   const boards = effects.boards.flatMap(mergeBoard)
   return {
     statements: [...head, ...adds, ...windows, ...boards],
-    read: (rows) => readApplied(rows, counted, sets),
+    read: (rows) => readApplied(rows, sets),
   }
 }
 
 /** Adds deltas to rows of one kind, outside of any flush; for who has made sure otherwise that it happens once. */
 export function addDeltas(kind: Kind, sums: Sums): readonly Statement[] {
-  const rows = rowsOf(kind, sums).json
+  const rows = rowsOf(kind, sums)
   const add = addRows(kind, rows, exact)
   return isFreezable(kind) ? [markThaw(kind, rows), add] : [add]
 }
@@ -249,50 +240,33 @@ function isFreezable({ pagesPerBucket }: Kind): boolean {
   return pagesPerBucket !== undefined
 }
 
-/** Sums by id. The answer comes in the order of the rows; where it should not, an index finds each line's row. */
-function readLines(rows: Rows | undefined, { ids, heads }: RowSet): Map<string, string> {
-  let index: Map<string, number> | undefined
-  const sums = new Map<string, string>()
-  for (const [at, [value]] of (rows?.rows ?? []).entries()) {
-    const line = String(value)
-    let head = heads[at] ?? ' '
-    let id = ids[at] ?? ''
-    if (!line.startsWith(head)) {
-      index ??= new Map(heads.map((each, position) => [each, position]))
-      head = /^(?:[^,]*,){3}/.exec(line)?.[0] ?? ''
-      id = ids[index.get(head) ?? -1] ?? ''
-    }
-    sums.set(id, line.slice(head.length))
-  }
-  return sums
+/** Sums by id; none when the answer is not one of each row, so that nobody is told another's. */
+function readSums(answer: Rows | undefined, { ids }: RowSet): Map<string, string> {
+  const text = answer?.rows[0]?.[0]
+  const sums = typeof text === 'string' ? text.split(';') : []
+  return new Map(sums.length === ids.length ? ids.map((id, at) => [id, sums[at] ?? '']) : [])
 }
 
-function readApplied(
-  rows: readonly Rows[],
-  counted: readonly Kind[],
-  sets: ReadonlyMap<string, RowSet>,
-): Applied {
+type CountedSet = { readonly kind: Kind; readonly rows: RowSet }
+
+function readApplied(answers: readonly Rows[], sets: readonly CountedSet[]): Applied {
   const seqs = new Map(
-    (rows[2]?.rows ?? []).map(([slot, seq]) => [bucketOfId(String(slot)), Number(seq)]),
+    (answers[2]?.rows ?? []).map(([bucket, seq]) => [bucketOfId(String(bucket)), Number(seq)]),
   )
   const sums = new Map<string, ReadonlyMap<string, string>>()
   const thawed = new Map<string, readonly string[]>()
-  let at = 3
-  for (const kind of counted) {
-    const set = sets.get(kind.name) ?? { json: '[]', ids: [], heads: [] }
-    if (!isFreezable(kind)) {
-      sums.set(kind.name, readLines(rows[at], set))
-      at += 1
-      continue
-    }
-    sums.set(kind.name, readLines(rows[at + 1], set))
-    const marks = rows[at + 2]?.rows ?? []
-    if (marks.length > 0)
-      thawed.set(
-        kind.name,
-        marks.map(([slot, hi, lo]) => idOfRow(String(slot), Number(hi), Number(lo))),
-      )
-    at += 3
+  const rest = answers.slice(3).values()
+  const next = () => rest.next().value
+  for (const { kind, rows } of sets) {
+    if (isFreezable(kind)) next()
+    next()
+    sums.set(kind.name, readSums(next(), rows))
+    const marks = isFreezable(kind) ? (next()?.rows ?? []) : []
+    if (marks.length === 0) continue
+    thawed.set(
+      kind.name,
+      marks.map(([place, ...key]) => idOfRow(String(place), Number(key[0]), Number(key[1]))),
+    )
   }
   return { seqs, sums, thawed }
 }

@@ -129,6 +129,11 @@ export function rowKeyOf(id: string): RowKey {
   }
 }
 
+/** The least hi of an object made at `time`: what is below it is older, what is 4 ms older is below it. */
+export function leastHi(time: number): number {
+  return Math.floor((time - rowEpoch) / 4) * 1024
+}
+
 /** The id of a row. */
 export function idOfRow(slot: string, hi: number, lo: number): string {
   const owner = ((hi % 1024) + 1024) % 1024

@@ -2,8 +2,8 @@ import { createIds, manualClock, parseId, secureRandom, slotOfId, slotText } fro
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { handleOf } from '../src/index.ts'
-import { idOfRow, idOfWords, rowKeyOf } from '../src/subject.ts'
+import { handleOf, rowKeyOf } from '../src/index.ts'
+import { idOfRow, idOfWords, leastHi } from '../src/subject.ts'
 
 const digits = Array.from('0123456789ABCDEFGHJKMNPQRSTVWXYZ')
 const id = fc
@@ -22,6 +22,45 @@ describe('the shapes of an id', () => {
         expect(Number.isSafeInteger(hi) && Number.isSafeInteger(lo)).toBe(true)
         expect(idOfRow(slot, hi, lo)).toBe(one)
       }),
+    )
+  })
+
+  test.each([0, 1, 2 ** 45 - 2, 2 ** 45 - 1])(
+    'a row key is that of an id made at %i ms',
+    (time) => {
+      for (const bits of [0, 2 ** 30 - 1]) {
+        const random = { ...secureRandom, uint32: () => bits }
+        const one = createIds({ clock: manualClock(time), random }).rootAt('FZZZZ')
+        const { slot, hi, lo } = rowKeyOf(one)
+
+        expect(idOfRow(slot, hi, lo)).toBe(one)
+        // As wide as rows are on their way into a database.
+        expect(String(hi).length).toBeLessThanOrEqual(16)
+        expect(String(lo).length).toBeLessThanOrEqual(11)
+      }
+    },
+  )
+
+  test('rows of a slot lie in the order of time, to 4 ms, whoever owns them', () => {
+    const owner = fc.constantFrom('00', '7Z', 'ZZ')
+    const time = fc.integer({ min: 0, max: 2 ** 45 - 20_000 })
+    const hiOf = (at: number, place: string) => {
+      const ids = createIds({ clock: manualClock(at), random: secureRandom })
+      return rowKeyOf(ids.rootAt(`C7A${place}`)).hi
+    }
+    fc.assert(
+      fc.property(
+        time,
+        fc.integer({ min: 4, max: 10_000 }),
+        owner,
+        owner,
+        (at, later, one, other) => {
+          const [early, late] = [hiOf(at, one), hiOf(at + later, other)]
+
+          expect(early).toBeLessThan(leastHi(at + later))
+          expect(late).toBeGreaterThanOrEqual(leastHi(at + later))
+        },
+      ),
     )
   })
 

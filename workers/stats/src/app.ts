@@ -8,8 +8,10 @@ import { drainCounts } from './domain/drain.ts'
 import { readConfig } from './env.ts'
 import { countEvents } from './inbox/count-events.ts'
 import { serveHistory } from './routes/history.ts'
+import { serveRepairs } from './routes/repairs.ts'
 import { serveReports } from './routes/report.ts'
 import { serveStats } from './routes/stats.ts'
+import { repairStore } from './store/recount.ts'
 
 /** The stats service: what is reported and counted of members, products and posts. @throws InvalidEnvError */
 export function createStats(env: unknown, links: Links): Service {
@@ -19,6 +21,7 @@ export function createStats(env: unknown, links: Links): Service {
   serveReports(service, deps)
   serveHistory(service, deps)
   serveStats(service, deps)
+  serveRepairs(service, { counting: deps.counting, repairs: repairStore(config, links) })
   serveInbox(service, {
     consumer: 'stats',
     publicUrl: config.PUBLIC_URL,
@@ -32,6 +35,7 @@ export function createStats(env: unknown, links: Links): Service {
   service.serve(stats.sweepCounts, async (_input, { call }) => {
     await deps.checkLogs(call)
     await drainCounts(deps, call)
+    await deps.counting.sweep(call)
     return undefined
   })
   return service

@@ -9,9 +9,12 @@ declare module 'vitest' {
   }
 }
 
-const file = new URL('../../../drizzle/stats/migrations/0002_counting.sql', import.meta.url)
+const files = ['0002_counting', '0003_sweep'].map(
+  (name) => new URL(`../../../drizzle/stats/migrations/${name}.sql`, import.meta.url),
+)
 
-/** Tests run in workerd, which has no files: the text of the migration is read for them. */
+/** Tests run in workerd, which has no files: the text of the migrations is read for them. */
 export async function setup(project: TestProject): Promise<void> {
-  project.provide('countingSql', await readFile(file, 'utf8'))
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')))
+  project.provide('countingSql', texts.join('--> statement-breakpoint\n'))
 }

@@ -3,6 +3,6 @@ import { expect, inject, test } from 'vitest'
 
 import { kinds } from '../src/domain/kinds.ts'
 
-test('the tables of the kinds are those of the migration', () => {
+test('the tables of the kinds are those of the migrations', () => {
   expect(inject('countingSql')).toBe(countingMigration(kinds))
 })

@@ -1,0 +1,29 @@
+import { stats } from '@stoa/contracts/stats'
+import type { Counting } from '@stoa/counting'
+import type { Service } from '@stoa/http'
+import { parseTypedId } from '@stoa/kernel'
+
+import type { RepairStore } from '../store/recount.ts'
+import { idOf } from './subjects.ts'
+
+/** What the reconciler asks for. */
+export function serveRepairs(
+  service: Service,
+  { counting, repairs }: { readonly counting: Counting; readonly repairs: RepairStore },
+): void {
+  service.serve(stats.recountPosts, async ({ body: { member, events, ...counts } }, { call }) => {
+    const recount = {
+      ...counts,
+      member: parseTypedId('usr', member),
+      events: events.map((event) => parseTypedId('evt', event)),
+    }
+    return { isChanged: await repairs.recount(recount, call) }
+  })
+
+  service.serve(stats.refillHotView, async ({ body: { kind, subject, shown } }, { call }) => {
+    const id = idOf({ kind, subject })
+    await repairs.forget({ kind, id, text: shown }, call)
+    await counting.read(kind, id, call)
+    return undefined
+  })
+}
