@@ -152,4 +152,17 @@ export const catalog = {
     status: 200,
     reply: importReply,
   }),
+  mendProductClaim: route({
+    id: 'mendProductClaim',
+    method: 'post',
+    path: '/internal/products/claims',
+    summary: 'Make the entry by which a product is found say what the row of the product says',
+    access: 'service',
+    body: z.object({
+      product: productId,
+      /** Of the entry; that of the row when absent. */
+      sku: z.string().min(1).max(64).optional(),
+    }),
+    status: 204,
+  }),
 } as const

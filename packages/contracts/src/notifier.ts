@@ -1,6 +1,15 @@
 import { z } from 'zod'
 
-import { deliveryId, endpointId, idField, moment, orderId, page, pageOf } from './fields.ts'
+import {
+  deliveryId,
+  endpointId,
+  idField,
+  memberId,
+  moment,
+  orderId,
+  page,
+  pageOf,
+} from './fields.ts'
 import { route } from './route.ts'
 
 /** The events a merchant may subscribe to, by the names of Standard Webhooks. */
@@ -220,5 +229,22 @@ export const notifier = {
     body: z.object({}),
     status: 200,
     reply: z.object({ taken: z.int() }),
+  }),
+  rearmDelivery: route({
+    id: 'rearmDelivery',
+    method: 'post',
+    path: '/internal/notifier/rearms',
+    summary: 'Send an endpoint an event that it was owed and did not get',
+    access: 'service',
+    body: z.object({
+      member: memberId,
+      event: idField('evt'),
+      endpoint: endpointId,
+      /** Also when that was done before: two persons have looked. */
+      again: z.boolean(),
+    }),
+    status: 200,
+    /** False when it is on its way, was delivered, or is owed no more. */
+    reply: z.object({ isRearmed: z.boolean() }),
   }),
 } as const

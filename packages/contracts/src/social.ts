@@ -145,4 +145,15 @@ export const social = {
     status: 200,
     reply: importReply,
   }),
+  recountProfile: route({
+    id: 'recountProfile',
+    method: 'post',
+    path: '/internal/profiles/recounts',
+    summary: 'Set the counts of a profile to the rows that they count',
+    access: 'service',
+    body: target,
+    status: 200,
+    /** False when they were right already. */
+    reply: z.object({ isChanged: z.boolean() }),
+  }),
 } as const

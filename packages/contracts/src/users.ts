@@ -104,4 +104,18 @@ export const users = {
     status: 200,
     reply: importReply,
   }),
+  mendMemberClaim: route({
+    id: 'mendMemberClaim',
+    method: 'post',
+    path: '/internal/members/claims',
+    summary: 'Make the entry by which a member is found say what the row of the member says',
+    access: 'service',
+    body: z.object({
+      kind: z.enum(['handle', 'email']),
+      member: memberId,
+      /** Of the entry; that of the row when absent. */
+      text: z.string().min(1).max(254).optional(),
+    }),
+    status: 204,
+  }),
 } as const

@@ -47,4 +47,20 @@ export const warehouse = {
     status: 200,
     reply: branchReply,
   }),
+  rebuildReserved: route({
+    id: 'rebuildReserved',
+    method: 'post',
+    path: '/internal/stock/repairs',
+    summary: 'Set what is reserved of a cell to what its reservations come to',
+    access: 'service',
+    body: z.object({
+      /** A product's home, or one of its lanes, spelled as a product. */
+      cell: productId,
+      /** Also where units become sellable by it: two persons have looked. */
+      mayFree: z.boolean(),
+    }),
+    status: 200,
+    /** False when it was so already, or would free units that it may not. */
+    reply: z.object({ isChanged: z.boolean() }),
+  }),
 } as const

@@ -7,6 +7,7 @@ import { readConfig } from './env.ts'
 import { listProducts } from './inbox/list-products.ts'
 import { serveCategories } from './routes/categories.ts'
 import { serveProducts } from './routes/products.ts'
+import { serveRepairs } from './routes/repairs.ts'
 
 /** The catalog service: products, categories, skus. @throws InvalidEnvError */
 export function createCatalog(env: unknown, links: Links): Service {
@@ -14,6 +15,7 @@ export function createCatalog(env: unknown, links: Links): Service {
   const deps = buildDeps(config, links)
   const service = createMemberService(config, links)
   serveProducts(service, deps)
+  serveRepairs(service, deps)
   serveCategories(service, deps)
   serveInbox(service, {
     consumer: 'catalog',

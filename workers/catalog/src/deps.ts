@@ -4,9 +4,16 @@ import { report } from '@stoa/http'
 import { openServiceCache } from '@stoa/http/cache'
 import { createLookup } from '@stoa/sharding'
 
-import type { CategoryStore, ImportStore, Neighbours, ProductStore } from './domain/ports.ts'
+import type {
+  CategoryStore,
+  ClaimStore,
+  ImportStore,
+  Neighbours,
+  ProductStore,
+} from './domain/ports.ts'
 import type { Config } from './env.ts'
 import { categoryStore } from './store/categories.ts'
+import { claimStore } from './store/claims.ts'
 import { importStore } from './store/imports.ts'
 import { neighboursOf } from './store/neighbours.ts'
 import { productStore } from './store/products.ts'
@@ -15,6 +22,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock' | 'inbox'> & {
   readonly products: ProductStore
   readonly categories: CategoryStore
   readonly imports: ImportStore
+  readonly claims: ClaimStore
   readonly neighbours: Neighbours
 }
 
@@ -30,6 +38,7 @@ export function buildDeps(config: Config, links: Links): Deps {
     products: productStore({ ...store, cache }),
     categories: categoryStore(access),
     imports: importStore(store),
+    claims: claimStore(access, store.lookup),
     neighbours: neighboursOf(links),
   }
 }

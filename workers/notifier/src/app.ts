@@ -11,6 +11,7 @@ import { serveDeliveries } from './routes/deliveries.ts'
 import { serveEndpoints } from './routes/endpoints.ts'
 import { serveEvents } from './routes/events.ts'
 import { serveNotifications } from './routes/notifications.ts'
+import { serveRepairs } from './routes/repairs.ts'
 
 /** The notifier: what members are told, by webhooks, by a list to ask for, and inside the product. @throws InvalidEnvError */
 export function createNotifier(env: unknown, links: Links): Service {
@@ -21,6 +22,7 @@ export function createNotifier(env: unknown, links: Links): Service {
   serveDeliveries(service, deps)
   serveEvents(service, deps)
   serveNotifications(service, deps)
+  serveRepairs(service, deps)
   serveInbox(service, {
     consumer: 'notifier',
     publicUrl: config.PUBLIC_URL,

@@ -6,6 +6,7 @@ import { readConfig } from './env.ts'
 import { hear } from './inbox/hear.ts'
 import { serveGraph } from './routes/graph.ts'
 import { servePosts } from './routes/posts.ts'
+import { serveRepairs } from './routes/repairs.ts'
 import { serveReplies } from './routes/replies.ts'
 
 /** The social service: posts and replies, the graph of who follows whom, timelines. @throws InvalidEnvError */
@@ -16,6 +17,7 @@ export function createSocial(env: unknown, links: Links): Service {
   servePosts(service, deps)
   serveReplies(service, deps)
   serveGraph(service, deps)
+  serveRepairs(service, deps)
   serveInbox(service, {
     consumer: 'social',
     publicUrl: config.PUBLIC_URL,

@@ -5,6 +5,7 @@ import { buildDeps } from './deps.ts'
 import { authenticate } from './domain/log-in.ts'
 import { readConfig } from './env.ts'
 import { serveMembers } from './routes/members.ts'
+import { serveRepairs } from './routes/repairs.ts'
 import { type CheckedSessions, serveSessions } from './routes/sessions.ts'
 
 /** The users service: members, sessions, passwords. @throws InvalidEnvError */
@@ -23,6 +24,7 @@ export function createUsers(env: unknown, links: Links): Service {
     report,
   })
   serveMembers(service, deps)
+  serveRepairs(service, deps)
   serveSessions(service, deps, checked)
   return service
 }

@@ -5,6 +5,7 @@ import { openServiceCache } from '@stoa/http/cache'
 import { createLookup } from '@stoa/sharding'
 
 import type {
+  ClaimStore,
   ImportStore,
   MemberStore,
   PasswordHasher,
@@ -13,6 +14,7 @@ import type {
   SessionStore,
 } from './domain/ports.ts'
 import type { Config } from './env.ts'
+import { claimStore } from './store/claims.ts'
 import { importStore, memberStore } from './store/members.ts'
 import { scryptHasher } from './store/scrypt.ts'
 import { sha256Secrets } from './store/secrets.ts'
@@ -21,6 +23,7 @@ import { resetStore, sessionStore } from './store/sessions.ts'
 export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
   readonly members: MemberStore
   readonly imports: ImportStore
+  readonly claims: ClaimStore
   readonly sessions: SessionStore
   readonly resets: ResetStore
   readonly passwords: PasswordHasher
@@ -36,6 +39,7 @@ export function buildDeps(config: Config, { defer }: Links): Deps {
     clock: access.clock,
     members: memberStore({ ...store, cache }),
     imports: importStore(store),
+    claims: claimStore(access, store.lookup),
     sessions: sessionStore(access),
     resets: resetStore(access),
     passwords: scryptHasher,

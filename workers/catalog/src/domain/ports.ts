@@ -1,5 +1,6 @@
 import type { Call } from '@stoa/kernel'
 import type { Answered, Effect, Once, StoaEvent } from '@stoa/messaging'
+import type { Claim } from '@stoa/sharding'
 
 import type { Category } from './category.ts'
 import type { Listing, Offer, Product } from './product.ts'
@@ -21,6 +22,8 @@ export type ProductStore = {
   ): Promise<Answered<Product>>
   /** Through the cache. */
   get(id: string, call: Call): Promise<Product | undefined>
+  /** The row itself. One round trip. */
+  read(id: string, call: Call): Promise<Product | undefined>
   /** Lets the cache forget what is older than these events: no product, or one of an earlier version. */
   heard(
     news: readonly { readonly id: string; readonly version: number }[],
@@ -29,6 +32,14 @@ export type ProductStore = {
   /** Those of `ids` that are there. */
   offers(ids: readonly string[], call: Call): Promise<readonly Offer[]>
   findBySku(sku: string, call: Call): Promise<Product | undefined>
+}
+
+/** Single entries of the index, as a row says that they should be. */
+export type ClaimStore = {
+  /** Claims and confirms; false when the text is another's. Safe to repeat. Two round trips. */
+  restore(claim: Claim, call: Call): Promise<boolean>
+  /** Takes out a confirmed entry, if it still leads to that owner. Safe to repeat. One round trip. */
+  remove(claim: Claim, call: Call): Promise<void>
 }
 
 export type Page = {

@@ -121,6 +121,7 @@ export function productStore(store: Store & { readonly cache: Cache }): ProductS
       const found = await space.getOrLoad(id, (_, each) => readProduct(store, id, each), call)
       return found.value
     },
+    read: (id, call) => getProduct(store, id, call),
     heard: (news, call) =>
       cache.invalidate(
         news.map(({ id, version }) => ({ space: spaceName, key: id, version })),

@@ -6,6 +6,7 @@ import type { Endpoint, ListedEndpoint } from './endpoint.ts'
 import type { MerchantEvent, NewMerchantEvent } from './merchant-event.ts'
 import type { NewNotice, Notice } from './notice.ts'
 import type { Answer, Outcome } from './outcome.ts'
+import type { Debt, Owed, Rearm } from './rearm.ts'
 import type { ReplayItem } from './replay.ts'
 
 /** A stretch of a list, newest first: what is older than `before`, at most `limit` of them. */
@@ -101,6 +102,10 @@ export type DeliveryStore = {
     from: { readonly endpoint: Endpoint; readonly since: number; readonly after: number },
     call: Call,
   ): Promise<readonly ReplayItem[]>
+  /** What an endpoint is owed of an event; nothing when it is owed none. One round trip. */
+  owed(debt: Debt, call: Call): Promise<Owed | undefined>
+  /** Pays a debt; answers whether this very call did. One round trip. Safe to repeat. */
+  rearm(rearm: Rearm, call: Call): Promise<boolean>
   /** Deliveries whose attempt is overdue since `before`, in all shards, with the number of the event that asked. */
   overdue(before: number, call: Call): Promise<readonly Resend[]>
   /** Asks for attempts anew, each unless somebody else has asked since. One round trip for each shard. */

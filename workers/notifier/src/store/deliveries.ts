@@ -10,6 +10,7 @@ import { ask, beginAnew, isFree, silence } from './asking.ts'
 import { db } from './builder.ts'
 import { claimStatements, readClaim } from './claim.ts'
 import { inFives } from './in-fives.ts'
+import { owedQuery, readOwed, rearmStatements } from './rearm.ts'
 import { giveUpStatements, recordStatements } from './record.ts'
 import { overdueQuery, readOverdue, readReplay, replayQuery } from './replay.ts'
 
@@ -158,12 +159,31 @@ WHERE id = ? AND state <> 'delivered' AND ${owned}`,
   }
 }
 
+function rearming({
+  router,
+  committer,
+  clock,
+}: KeyspaceAccess): Pick<DeliveryStore, 'owed' | 'rearm'> {
+  return {
+    owed: async (debt, call) => readOwed(await router.read(debt.endpoint, owedQuery(debt), call)),
+    rearm: async (rearm, call) => {
+      const { event } = rearm.alarm
+      const statements = rearmStatements(rearm, clock.now())
+      const conditional = [event]
+      const work = { keys: [event.key], statements, events: [], conditional, eventsOf: () => [] }
+      const { rows = [] } = await committer.commit(work, call)
+      return rows.some((each) => each.rows.some(([id]) => id === event.id))
+    },
+  }
+}
+
 export function deliveryStore(access: KeyspaceAccess): DeliveryStore {
   const { router, committer, once: runner, clock } = access
   return {
     ...reads(access),
     ...attempting(access),
     ...acknowledging(access),
+    ...rearming(access),
     resend: async (once, { resend, event }, call) => {
       const now = clock.now()
       const alarm = { event, at: now }

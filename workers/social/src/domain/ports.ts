@@ -50,6 +50,8 @@ export type ProfileStore = {
   /** Which of `members` there are. One round trip for each shard touched. */
   known(members: readonly string[], call: Call): Promise<ReadonlySet<string>>
   counts(member: string, call: Call): Promise<Counts | undefined>
+  /** Sets the counts to the rows that they count; answers whether that changed any. One round trip. Safe to repeat. */
+  recount(member: string, call: Call): Promise<boolean>
 }
 
 export type Pair = { readonly follower: string; readonly followee: string }

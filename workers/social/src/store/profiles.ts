@@ -8,6 +8,7 @@ import { eq } from 'drizzle-orm'
 
 import type { ProfileStore } from '../domain/ports.ts'
 import { db } from './builder.ts'
+import { recountStatement } from './recount.ts'
 
 /** Asks whether there is a profile: one row or none. Rides beside other reads of the member's slot. */
 export function profileQuery(member: string): Query {
@@ -38,6 +39,10 @@ export function profileStore({ router, committer }: KeyspaceAccess): ProfileStor
     known: async (members, call) => {
       const answers = await router.readMany(members.map(profileQuery), call)
       return new Set(members.filter((_member, index) => answers[index]?.rows.length === 1))
+    },
+    recount: async (member, call) => {
+      const [rows] = await router.write(member, [recountStatement(member)], call)
+      return rows?.rowsAffected === 1
     },
     counts: async (member, call) => {
       const query = db

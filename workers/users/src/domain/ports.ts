@@ -1,5 +1,6 @@
 import type { Call } from '@stoa/kernel'
 import type { Answered, Once, StoaEvent } from '@stoa/messaging'
+import type { Claim } from '@stoa/sharding'
 
 import type { Member, Profile } from './member.ts'
 import type { Session } from './session.ts'
@@ -24,8 +25,18 @@ export type MemberStore = {
   ): Promise<Answered<Member>>
   /** Through the cache. */
   get(id: string, call: Call): Promise<Profile | undefined>
+  /** The row itself. One round trip. */
+  read(id: string, call: Call): Promise<Member | undefined>
   /** By handle or, with an `@`, by e-mail. */
   findAccount(login: string, call: Call): Promise<Account | undefined>
+}
+
+/** Single entries of the index, as a row says that they should be. */
+export type ClaimStore = {
+  /** Claims and confirms; false when the text is another's. Safe to repeat. Two round trips. */
+  restore(claim: Claim, call: Call): Promise<boolean>
+  /** Takes out a confirmed entry, if it still leads to that owner. Safe to repeat. One round trip. */
+  remove(claim: Claim, call: Call): Promise<void>
 }
 
 /** One member of an import: `id` is a proposal, kept when the member is new. */

@@ -140,6 +140,7 @@ export function memberStore(store: Store & { readonly cache: Cache }): MemberSto
       const found = await profiles.getOrLoad(id, (_, each) => readProfile(access, id, each), call)
       return found.value
     },
+    read: (id, call) => getMember(access, id, call),
     findAccount: async (login, call) => {
       const kind = login.includes('@') ? 'email' : 'handle'
       const text = login.toLowerCase()

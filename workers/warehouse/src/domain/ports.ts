@@ -25,4 +25,9 @@ export type StockStore = {
   apply(changes: readonly StockChange[], call: Call): Promise<void>
   /** Lets units leave their cells, each lot only if it is still free. One round trip for each shard of a giving cell. */
   give(gives: readonly Give[], call: Call): Promise<void>
+  /**
+   * Sets what is reserved of a cell to what its reservations come to; answers whether that changed anything. What would
+   * free units is left alone unless it may. One round trip. Safe to repeat.
+   */
+  rebuild(cell: string, how: { readonly mayFree: boolean }, call: Call): Promise<boolean>
 }

@@ -22,6 +22,7 @@ import { arrivalStatements } from './arrivals.ts'
 import { branchStatements, isCellsMoved, reservationsFrom } from './branches.ts'
 import { db } from './builder.ts'
 import { giveStatements } from './give.ts'
+import { rebuildStatement } from './rebuild.ts'
 
 /** The most changes of one batch: a thousand statements, far from the 5 s after which a write loses its lock. */
 const changesAtOnce = 200
@@ -118,6 +119,10 @@ export function stockStore(access: KeyspaceAccess): StockStore {
     places: (product, call) => access.router.groups(cellsOf(product), (cell) => cell, call),
     give: (gives, call) => give(access, gives, call),
     ask: (branch, call) => ask(access, branch, call),
+    rebuild: async (cell, { mayFree }, call) => {
+      const [rows] = await access.router.write(cell, [rebuildStatement(cell, mayFree)], call)
+      return rows?.rowsAffected === 1
+    },
     apply: async (changes, call) => {
       const now = access.clock.now()
       const failures: unknown[] = []
