@@ -68,6 +68,22 @@ const wallet = z.object({
   ),
 })
 
+/** What a provider calls a payment of its, or an operation. */
+const providerName = z.string().min(1).max(255)
+
+/** An operation that moved money, as a provider's statement has it. */
+const moved = z.object({
+  provider: paymentProvider,
+  /** The provider's own name of the payment. */
+  payment: providerName,
+  /** The provider's own name of the operation. */
+  operation: providerName,
+  amountMinor: minorUnits.min(1),
+  currency,
+  /** What asks for it: kept with what is written. */
+  cause: z.string().min(1).max(100),
+})
+
 const params = z.object({ payment: paymentId })
 /** Absent: all that is left. */
 const part = z.object({ amountMinor: minorUnits.min(1).optional() })
@@ -88,6 +104,50 @@ export const payments = {
     }),
     status: 200,
     reply: branchReply,
+  }),
+  runReturnBranch: route({
+    id: 'runReturnBranch',
+    method: 'post',
+    path: '/internal/payments/returns',
+    summary:
+      'Give the money of an order back as a branch of the saga that cancels it: keep it from being taken, void and refund what is held, or let it be',
+    access: 'service',
+    body: branchRequest.extend({ order: orderId }),
+    status: 200,
+    reply: branchReply,
+  }),
+  replayPayment: route({
+    id: 'replayPayment',
+    method: 'post',
+    path: '/internal/payments/replays',
+    summary:
+      'Ask the provider for a payment of which something is not known here, and take its word',
+    access: 'service',
+    body: moved.extend({ kind: z.enum(['capture', 'refund', 'chargeback']) }),
+    status: 200,
+    reply: z.object({ payment: paymentId }),
+  }),
+  refundUnclaimed: route({
+    id: 'refundUnclaimed',
+    method: 'post',
+    path: '/internal/payments/unclaimed-refunds',
+    summary: 'Give back what the provider took with an operation that no payment of ours claims',
+    access: 'service',
+    body: moved,
+    status: 200,
+    /** The payment as which it is in the books. */
+    reply: z.object({ payment: paymentId }),
+  }),
+  rebookPayment: route({
+    id: 'rebookPayment',
+    method: 'post',
+    path: '/internal/payments/rebookings',
+    summary: 'Book what operations of a payment have moved and the ledger lacks',
+    access: 'service',
+    body: z.object({ payment: paymentId }),
+    status: 200,
+    /** How many operations had no entry. */
+    reply: z.object({ payment: paymentId, booked: z.int() }),
   }),
   sweepPayments: route({
     id: 'sweepPayments',

@@ -7,6 +7,7 @@ import { serveBranches } from './routes/branches.ts'
 import { serveCallbacks } from './routes/callbacks.ts'
 import { serveOperations } from './routes/operations.ts'
 import { servePayments } from './routes/payments.ts'
+import { serveRepairs } from './routes/repairs.ts'
 import { serveUpkeep } from './routes/upkeep.ts'
 import { serveWallets } from './routes/wallets.ts'
 
@@ -21,5 +22,6 @@ export function createPayments(env: unknown, links: Links): Service {
   serveCallbacks(service, deps)
   serveWallets(service, deps)
   serveUpkeep(service, deps)
+  serveRepairs(service, deps)
   return service
 }

@@ -4,13 +4,15 @@ import { report } from '@stoa/http'
 import { type Clock, secureRandom } from '@stoa/kernel'
 import { createSeals } from '@stoa/transactions'
 
-import type { PaymentStore } from './domain/ports.ts'
+import type { BookStore, PaymentStore, ReturnStore } from './domain/ports.ts'
 import type { Provider } from './domain/provider.ts'
 import { impatient, type Providers, providersOf } from './domain/providers.ts'
 import type { SweepDeps } from './domain/sweep.ts'
 import type { TransferStore, WalletStore } from './domain/wallet-ports.ts'
 import type { Config } from './env.ts'
+import { bookStore } from './store/books.ts'
 import { paymentStore } from './store/payments.ts'
+import { returnStore } from './store/returns.ts'
 import { sandboxProvider } from './store/sandbox-provider.ts'
 import { stripeProvider } from './store/stripe-provider.ts'
 import { openIn, unsealedIn } from './store/sweep.ts'
@@ -18,6 +20,8 @@ import { transferRunner, transferStore, walletStore } from './store/wallets.ts'
 
 export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
   readonly payments: PaymentStore
+  readonly returns: ReturnStore
+  readonly books: BookStore
   readonly providers: Providers
   readonly wallets: WalletStore
   readonly transfers: TransferStore
@@ -53,6 +57,8 @@ export function buildDeps(config: Config, { defer }: Pick<Links, 'defer'>): Deps
     ids,
     clock,
     payments,
+    returns: returnStore({ access, random: secureRandom }),
+    books: bookStore(access),
     providers,
     wallets: walletStore(access),
     transfers: transferStore(access, { runner, report }),

@@ -1,5 +1,17 @@
+import { typedId } from '@stoa/kernel'
 import { afterEach, describe, expect, test } from 'vitest'
 
+import { strangerOf } from '../src/domain/payment.ts'
+import {
+  doAtDesk,
+  readAtDesk,
+  rebook,
+  refOf,
+  refundUnclaimed,
+  replay,
+  takenByOthers,
+  unbook,
+} from './desk.ts'
 import {
   ask,
   type Asking,
@@ -15,6 +27,7 @@ import {
   env,
   eventsOf,
   expectSoundLedgers,
+  ids,
   memberToken,
   newCase,
   newId,
@@ -131,6 +144,42 @@ const scenes: Readonly<Record<string, () => Promise<Scene>>> = {
     const [callback] = await callbacksOf((await atProvider(made))?.ref ?? '')
     if (callback === undefined) throw new Error('no callback')
     return { run: (requestId) => callBack(callback, requestId), end: () => endOf(made) }
+  },
+  'a return of what is partly taken': async () => {
+    const made = await bound()
+    await operate('captures', made.payment, { body: { amountMinor: 400 } })
+    const gid = ids.child(made.buyer)
+    const give = (op: string, requestId: string) =>
+      ask('/internal/payments/returns', {
+        requestId,
+        body: { gid, branch: 'payment', op, order: typedId('ord', made.order) },
+      })
+    await give('try', crypto.randomUUID())
+    return { run: (requestId) => give('confirm', requestId), end: () => endOf(made) }
+  },
+  'a replay': async () => {
+    const made = await bound()
+    const ref = await refOf(made)
+    const { operations } = await doAtDesk('captures', ref, 400)
+    const said = { ref, operation: operations.at(-1)?.ref ?? '', amountMinor: 400 }
+    return { run: (requestId) => replay(said, requestId), end: () => endOf(made) }
+  },
+  'a refund of what is nobody’s': async () => {
+    const { ref, operations } = await takenByOthers(300, 200)
+    const said = { ref, operation: operations[1]?.ref ?? '', amountMinor: 300 }
+    const { payment } = strangerOf('sandbox', ref)
+    const end = async () => ({
+      operations: (await operationsOf(payment)).toSorted(),
+      events: await eventsOf(payment),
+      books: await booksOf(payment),
+      provider: (await readAtDesk(ref)).operations.map(({ kind }) => kind),
+    })
+    return { run: (requestId) => refundUnclaimed(said, requestId), end }
+  },
+  'a rebooking': async () => {
+    const made = await captured()
+    await unbook(made.payment)
+    return { run: (requestId) => rebook(made.payment, requestId), end: () => endOf(made) }
   },
   'a top-up': async () => {
     const [member, key] = [newId(), crypto.randomUUID()]

@@ -1,7 +1,7 @@
 import { rootCall } from '@stoa/kernel'
 import { describe, expect, inject, test } from 'vitest'
 
-import { paymentIdOf, subjectOf } from '../src/domain/payment.ts'
+import { paymentIdOf, strangerOf, subjectOf } from '../src/domain/payment.ts'
 import type { Answer, Found, ProviderRecord, Subject } from '../src/domain/provider.ts'
 import { stripeProvider } from '../src/store/stripe-provider.ts'
 import { ask, branch, eventsOf, ids, newCase, newId, operationsOf, readPayment } from './harness.ts'
@@ -237,6 +237,44 @@ describe('POST /v1/payment-callbacks/stripe', () => {
     const answer = await callBack(body, await sign(body))
 
     expect([answer.status, answer.body['code']]).toEqual([401, 'bad_callback'])
+  })
+})
+
+describe('a payment that somebody else took at Stripe', () => {
+  async function takenByOthers(): Promise<string> {
+    const headers = { authorization: 'Bearer sk_test_stoa' }
+    const form = { amount: '700', currency: 'eur', payment_method: 'pm_card_visa' }
+    const body = new URLSearchParams(form)
+    const response = await fetch(`${url}/v1/payment_intents`, { method: 'POST', headers, body })
+    return ((await response.json()) as { readonly id: string }).id
+  }
+
+  test('is let pass when Stripe calls back', async () => {
+    const ref = await takenByOthers()
+    const object = { id: ref, object: 'payment_intent' }
+    const event = { id: `evt_${ref}`, object: 'event', type: 'payment_intent.succeeded' }
+    const body = JSON.stringify({ ...event, data: { object } })
+
+    const { status } = await callBack(body, await signed(body))
+
+    expect(status).toBe(200)
+    expect(await operationsOf(strangerOf('stripe', ref).payment)).toEqual([])
+  })
+
+  test('is given back once, under whatever name the statement has for it', async () => {
+    const ref = await takenByOthers()
+    const said = { provider: 'stripe', payment: ref, operation: 'txn_1', currency: 'EUR' }
+    const body = { ...said, amountMinor: 700, cause: 'D:7' }
+
+    const first = await ask('/internal/payments/unclaimed-refunds', { body })
+    const again = await ask('/internal/payments/unclaimed-refunds', { body })
+
+    expect([first.status, again.status]).toEqual([200, 200])
+    expect(factsOf(await stripe.query({ ref }, call))).toEqual([
+      'authorise succeeded 700',
+      'capture succeeded 700',
+      'refund succeeded 700',
+    ])
   })
 })
 

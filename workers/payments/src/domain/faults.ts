@@ -67,6 +67,58 @@ export class PaymentMismatchError extends Fault {
   }
 }
 
+/** The order of the payment is being cancelled: what is not taken yet stays untaken. */
+export class PaymentBeingReturnedError extends Fault {
+  override readonly name = 'PaymentBeingReturnedError'
+  override readonly code = 'payment_being_returned'
+  override readonly kind = 'failed_precondition'
+  constructor(options?: ErrorOptions) {
+    super('Cannot capture the payment: its order is being cancelled, or was', options)
+  }
+}
+
+/** What was to be mended has changed: the provider has no such operation, or has it otherwise. Nothing was written. */
+export class OperationGoneError extends Fault {
+  override readonly name = 'OperationGoneError'
+  override readonly code = 'payment_operation_gone'
+  override readonly kind = 'failed_precondition'
+  constructor() {
+    super('Cannot take the operation: the provider has none such any more')
+  }
+}
+
+/** The provider's payment is none that this system has made. Nothing was written. */
+export class PaymentUnclaimedError extends Fault {
+  override readonly name = 'PaymentUnclaimedError'
+  override readonly code = 'payment_unclaimed'
+  override readonly kind = 'failed_precondition'
+  constructor() {
+    super('Cannot take the payment for ours: the provider has it from somebody else')
+  }
+}
+
+/** What was to be given back as nobody's is a payment of this system. Nothing was written. */
+export class PaymentClaimedError extends Fault {
+  override readonly name = 'PaymentClaimedError'
+  override readonly code = 'payment_claimed'
+  override readonly kind = 'failed_precondition'
+  constructor() {
+    super('Cannot give the money back as nobody’s: a payment of ours claims it')
+  }
+}
+
+/** The ledger has of a payment what does not follow from its operations. Nothing was written: somebody must look. */
+export class LedgerDisagreesError extends Fault {
+  override readonly name = 'LedgerDisagreesError'
+  override readonly code = 'ledger_disagrees'
+  override readonly kind = 'failed_precondition'
+  constructor() {
+    super(
+      'Cannot book what is missing: the ledger has entries that no operation of the payment says',
+    )
+  }
+}
+
 /** Another request with this key is being worked on. */
 export class RequestInProgressError extends Fault {
   override readonly name = 'RequestInProgressError'

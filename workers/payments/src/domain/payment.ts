@@ -1,4 +1,4 @@
-import { parseId, prefixOf, xxh32 } from '@stoa/kernel'
+import { parseId, prefixOf, prefixOfText, xxh32 } from '@stoa/kernel'
 
 import type { OperationKind, Subject } from './provider.ts'
 
@@ -72,6 +72,30 @@ const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 /** Where the time of an id begins, and ends. */
 const [timeStart, tailStart] = [5, 14]
 
+/** Thirty bits of a hash as the tail of an id. */
+function tailOf(text: string): string {
+  const hash = xxh32(text)
+  return [25, 20, 15, 10, 5, 0].map((shift) => digits.charAt((hash >>> shift) & 31)).join('')
+}
+
+/**
+ * Where a payment of nobody's lies: always the same place, with a buyer and an order that nobody is. It has no time.
+ * Two that should meet do not agree with each other, and the second is refused.
+ */
+export function strangerOf(provider: string, ref: string): Subject {
+  const name = `unclaimed|${provider}|${ref}`
+  const idOf = (what: string) =>
+    prefixOfText(name) + '0'.repeat(tailStart - timeStart) + tailOf(`${what}|${name}`)
+  const order = idOf('order')
+  return {
+    payment: idOf('payment'),
+    buyer: idOf('buyer'),
+    order,
+    gid: order,
+    branch: 'unclaimed',
+  }
+}
+
 /**
  * The payment of a branch: always the same one, beside its buyer, so that a branch asked twice, at once, or after a lost
  * reply is one payment. It has the time of its saga, so that payments of a buyer still sort by time.
@@ -87,9 +111,8 @@ export function paymentIdOf({
   readonly gid: string
   readonly branch: string
 }): string {
-  const hash = xxh32(`payment|${gid}|${branch}`)
-  const tail = [25, 20, 15, 10, 5, 0].map((shift) => digits.charAt((hash >>> shift) & 31)).join('')
-  return prefixOf(buyer) + parseId(gid).slice(timeStart, tailStart) + tail
+  const time = parseId(gid).slice(timeStart, tailStart)
+  return prefixOf(buyer) + time + tailOf(`payment|${gid}|${branch}`)
 }
 
 /** The key under which a payment is authorised. */
@@ -103,6 +126,17 @@ export function authoriseKey({
 
 /** What a saga that is cancelled gives back, by name. */
 export const undoNames = { void: 'void', refund: 'late-refund' } as const
+
+const unclaimedReturn = 'unclaimed-'
+
+/** The refund of an operation that is nobody's: each has one, for ever. */
+export function unclaimedReturnOf(operation: string): string {
+  return unclaimedReturn + operation
+}
+
+export function isUnclaimedReturn(name: string): boolean {
+  return name.startsWith(unclaimedReturn)
+}
 
 /** The key of a later operation. */
 export function operationKey(

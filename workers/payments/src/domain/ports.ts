@@ -3,7 +3,7 @@ import type { Once } from '@stoa/messaging'
 import type { Outcome } from '@stoa/transactions'
 
 import type { OpenOperation, Payment } from './payment.ts'
-import type { ProviderRecord, Subject } from './provider.ts'
+import type { Fact, ProviderRecord, Subject } from './provider.ts'
 
 /** How a record was come by. */
 export type Learnt = {
@@ -11,6 +11,8 @@ export type Learnt = {
   readonly tries?: boolean
   /** The callback that told; it is remembered with what it told. */
   readonly callback?: string
+  /** What made somebody ask the provider, when it was neither a callback nor a request of its own. */
+  readonly cause?: string
   /** The request that is answered with it: the answer commits with the facts. */
   readonly answers?: { readonly once: Once; readonly answer: StoredAnswer }
 }
@@ -83,4 +85,65 @@ export type PaymentStore = {
   release(once: Once, payment: string, call: Call): Promise<void>
   /** Operations of a payment whose answer is not known. One round trip. */
   openOf(payment: string, call: Call): Promise<readonly Asked[]>
+}
+
+/** What of an order's money is left to give back. */
+export type Returning = {
+  readonly payment: string
+  /** Promised or taken, and not given back; or asked for, with an answer that is not known. */
+  readonly isHeld: boolean
+  /** Why the provider refused to give it back. */
+  readonly refused: string | null
+}
+
+/** An order's money on its way back. Each costs one round trip, and may come any number of times. */
+export type ReturnStore = {
+  /** From now on nothing more is taken. */
+  hold(branch: ReturnBranch, call: Call): Promise<Outcome>
+  /** Money may be taken again. @throws BranchOrderError when it is being given back. */
+  let(branch: ReturnBranch, call: Call): Promise<Outcome>
+  /**
+   * Writes down to ask for all that is held, when it is not asked for already, and the provider has not refused it.
+   *
+   * @throws BranchOrderError when it was not kept from being taken first.
+   */
+  askBack(branch: ReturnBranch, call: Call): Promise<void>
+  left(order: string, call: Call): Promise<readonly Returning[]>
+  /** Writes down to ask for one refund under its name, once. @throws RefundExceededError, PaymentNotFoundError */
+  askRefund(
+    wish: { readonly payment: string; readonly name: string; readonly amountMinor: number },
+    cause: string,
+    call: Call,
+  ): Promise<void>
+  /** How an operation ended. */
+  endOf(
+    payment: string,
+    name: string,
+    call: Call,
+  ): Promise<{ readonly phase: string; readonly code: string | null } | undefined>
+}
+
+/** The branch of the saga that cancels an order. */
+export type ReturnBranch = { readonly order: string; readonly gid: string; readonly branch: string }
+
+/** A payment with what moved money of it, and what the ledger has of that. */
+export type BookedPayment = {
+  readonly subject: Subject
+  readonly currency: string
+  readonly moved: readonly Pick<Fact, 'name' | 'kind' | 'amountMinor'>[]
+  /** By what caused it: what came from the world outside. */
+  readonly booked: ReadonlyMap<string, number>
+  /** The causes that the payer's wallet has booked; of a top-up alone. */
+  readonly credited: ReadonlySet<string>
+}
+
+export type BookStore = {
+  /** One round trip: operations and entries as they are at one moment. */
+  booked(payment: string, call: Call): Promise<BookedPayment | undefined>
+  /** Appends the entries of operations that have none. One round trip, safe to repeat. */
+  book(
+    payment: Pick<BookedPayment, 'subject' | 'currency'>,
+    operations: BookedPayment['moved'],
+    call: Call,
+  ): Promise<void>
 }

@@ -30,6 +30,8 @@ export type ProviderRecord = {
   readonly provider: string
   readonly ref: string
   readonly subject: Subject
+  /** The provider has it from somebody else: the subject only says where it would lie here. */
+  readonly isUnclaimed?: true
   readonly amountMinor: number
   readonly currency: string
   /** In the order they happened. */

@@ -4,6 +4,7 @@ import { parseTypedId } from '@stoa/kernel'
 
 import type { Deps } from '../deps.ts'
 import { paymentIdOf } from '../domain/payment.ts'
+import { runReturnBranch } from '../domain/return-branch.ts'
 import { runBranch } from '../domain/run-branch.ts'
 
 export function serveBranches(service: Service, deps: Deps): void {
@@ -14,4 +15,8 @@ export function serveBranches(service: Service, deps: Deps): void {
     const subject = { payment: paymentIdOf({ buyer, gid, branch }), buyer, order, gid, branch }
     return runBranch(deps, { op, subject, amountMinor, currency, token: method.token }, call)
   })
+
+  service.serve(payments.runReturnBranch, ({ body }, { call }) =>
+    runReturnBranch(deps, { ...body, order: parseTypedId('ord', body.order) }, call),
+  )
 }

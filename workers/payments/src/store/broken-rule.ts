@@ -5,6 +5,7 @@ import {
   CaptureExceededError,
   NothingToVoidError,
   NotRefundableError,
+  PaymentBeingReturnedError,
   PaymentMismatchError,
   PaymentNotBoundError,
   PaymentNotFoundError,
@@ -17,6 +18,7 @@ type FaultClass = new (options?: ErrorOptions) => Fault
 const asked: Readonly<Record<string, FaultClass>> = {
   payment_not_found: PaymentNotFoundError,
   payment_not_bound: PaymentNotBoundError,
+  payment_being_returned: PaymentBeingReturnedError,
   capture_exceeds_authorisation: CaptureExceededError,
   nothing_to_void: NothingToVoidError,
   refund_exceeds_capture: RefundExceededError,

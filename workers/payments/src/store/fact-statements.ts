@@ -104,9 +104,26 @@ const moves: Partial<Record<OperationKind, Pick<Move, 'debit' | 'credit'>>> = {
   chargeback: { debit: 'chargeback', credit: 'external' },
 }
 
+/** Holds while an account has no entry of a cause. */
+export function unlessBooked(account: string, source: string): Statement {
+  return {
+    sql: 'NOT EXISTS (SELECT 1 FROM journal WHERE account = ? AND source = ?)',
+    args: [account, source],
+  }
+}
+
 /** The entries of a fact; a top-up goes on into the wallet, whose account is the buyer's. */
-function entriesOf(record: ProviderRecord, fact: Fact, now: number): readonly Statement[] {
-  const { subject, currency } = record
+export function entriesOf(
+  { subject, currency }: Pick<ProviderRecord, 'subject' | 'currency'>,
+  fact: Pick<Fact, 'name' | 'kind' | 'phase' | 'amountMinor'>,
+  {
+    now,
+    gateOf,
+  }: {
+    readonly now: number
+    readonly gateOf: (account: string, source: string) => Statement
+  },
+): readonly Statement[] {
   const move = moves[fact.kind]
   if (move === undefined || fact.phase !== 'succeeded' || fact.amountMinor === 0) return []
   const money = { currency, amount: fact.amountMinor }
@@ -114,12 +131,15 @@ function entriesOf(record: ProviderRecord, fact: Fact, now: number): readonly St
   const entry = { source, kind: fact.kind, at: now }
   const own = { ...entry, account: subject.payment }
   if (subject.order !== null || fact.kind !== 'capture')
-    return [bookEntry({ ...own, moves: [{ ...move, money }] }, written)]
+    return [bookEntry({ ...own, moves: [{ ...move, money }] }, gateOf(own.account, source))]
   const incoming = [{ debit: 'external', credit: 'clearing', money }]
   const credited = [{ debit: 'clearing', credit: 'available', money }]
   return [
-    bookEntry({ ...own, moves: incoming }, written),
-    bookEntry({ ...entry, kind: 'top_up', account: subject.buyer, moves: credited }, written),
+    bookEntry({ ...own, moves: incoming }, gateOf(own.account, source)),
+    bookEntry(
+      { ...entry, kind: 'top_up', account: subject.buyer, moves: credited },
+      gateOf(subject.buyer, source),
+    ),
   ]
 }
 
@@ -208,7 +228,7 @@ export function factStatements(record: ProviderRecord, occasion: Occasion): Fact
         const event = prospects[index]
         return [
           insertFact(subject.payment, fact, cause),
-          ...entriesOf(record, fact, now),
+          ...entriesOf(record, fact, { now, gateOf: () => written }),
           ...(event === undefined ? [] : [insertProspect(event, now)]),
         ]
       }),

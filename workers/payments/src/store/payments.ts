@@ -86,7 +86,7 @@ async function absorb(
   const { committer, clock, ids } = access
   const { subject } = record
   const now = clock.now()
-  const occasion = { now, cause: learnt.callback ?? call.requestId, ids }
+  const occasion = { now, cause: learnt.callback ?? learnt.cause ?? call.requestId, ids }
   const attempt = async (): Promise<Absorbed> => {
     const place: BarrierBatch | undefined =
       learnt.tries === true

@@ -3,6 +3,7 @@ import { type Call, type Clock, type Fetcher, parseId } from '@stoa/kernel'
 import { z } from 'zod'
 
 import { BadCallbackError, ProviderUnavailableError } from '../domain/faults.ts'
+import { isUnclaimedReturn, strangerOf } from '../domain/payment.ts'
 import type {
   Answer,
   Callback,
@@ -49,7 +50,7 @@ const wirePayment = z.object({
   ref: z.string(),
   amountMinor: z.int(),
   currency: z.string(),
-  metadata,
+  metadata: z.record(z.string(), z.string()),
   operations: z.array(
     z.object({
       ref: z.string(),
@@ -84,17 +85,24 @@ function recordOf({
   ref,
   amountMinor,
   currency,
-  metadata: own,
+  metadata: said,
   operations,
 }: z.output<typeof wirePayment>): ProviderRecord {
-  const { payment, buyer, order = null, gid = null, branch = null } = own
+  const own = metadata.safeParse(said).data
+  const { order = null, gid = null, branch = null } = own ?? {}
   return {
     provider: 'sandbox',
     ref,
-    subject: { payment, buyer, order, gid, branch },
+    ...(own === undefined
+      ? { subject: strangerOf('sandbox', ref), isUnclaimed: true }
+      : { subject: { payment: own.payment, buyer: own.buyer, order, gid, branch } }),
     amountMinor,
     currency,
-    facts: operations.map(({ state: phase, code = null, ...fact }) => ({ ...fact, phase, code })),
+    facts: operations.map(({ state: phase, code = null, name, ...fact }) => {
+      // What others call their operations may be the same for two of them.
+      const isOurs = own !== undefined || fact.kind === 'authorise' || isUnclaimedReturn(name)
+      return { ...fact, name: isOurs ? name : fact.ref, phase, code }
+    }),
   }
 }
 

@@ -110,7 +110,7 @@ class StripeProvider implements Provider {
         api.disputes.list({ payment_intent: ref, limit: pageMax }),
       ])
       const record = stripeRecord({ intent, refunds: refunds.data, disputes: disputes.data })
-      return record === undefined ? { outcome: 'absent' } : { outcome: 'known', record }
+      return { outcome: 'known', record }
     } catch (error) {
       const failure = failureOf(error)
       return failure.statusCode === 404 ? { outcome: 'absent' } : answerOf(failure)
@@ -144,7 +144,7 @@ class StripeProvider implements Provider {
       // A repeat is answered as the first was; how it stands now is another question.
       const isReplay = isReplayed(intent.lastResponse.headers)
       const record = stripeRecord({ intent, refunds: [], disputes: [] })
-      if (isReplay || record === undefined) return await this.#known(intent.id)
+      if (isReplay) return await this.#known(intent.id)
       return { outcome: 'known', record }
     } catch (error) {
       const failure = failureOf(error)

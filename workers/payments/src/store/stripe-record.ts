@@ -1,6 +1,7 @@
 import { parseId } from '@stoa/kernel'
 import type { Stripe } from 'stripe'
 
+import { strangerOf } from '../domain/payment.ts'
 import type { Fact, ProviderRecord, Subject } from '../domain/provider.ts'
 
 /** Where the parts of a payment are kept at Stripe, which knows a capture only as a sum: one entry each. */
@@ -102,20 +103,17 @@ function chargebackOf({ id: ref, amount, status, created }: Stripe.Dispute): rea
   return [{ ...fact, ref, amountMinor: amount, at: created * 1_000 }]
 }
 
-/** A payment as Stripe has it; `undefined` when it is none of this system's. */
-export function stripeRecord({
-  intent,
-  refunds,
-  disputes,
-}: StripeParts): ProviderRecord | undefined {
+/** A payment as Stripe has it. */
+export function stripeRecord({ intent, refunds, disputes }: StripeParts): ProviderRecord {
   const subject = subjectOf(intent.metadata)
-  if (subject === undefined) return undefined
   const known = { ref: intent.id, at: intent.created * 1_000 }
   const authorisation = authorisationOf(intent, known)
   return {
     provider: 'stripe',
     ref: intent.id,
-    subject,
+    ...(subject === undefined
+      ? { subject: strangerOf('stripe', intent.id), isUnclaimed: true }
+      : { subject }),
     amountMinor: intent.amount,
     currency: intent.currency.toUpperCase(),
     facts: [
