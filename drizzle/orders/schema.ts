@@ -25,7 +25,10 @@ export const cartItem = sqliteTable(
   (t) => [primaryKey({ columns: [t.cart, t.product] })],
 )
 
-/** Orders, in the buyer's slot. `version` is 1 when placed and 2 when decided: the sequence number of the event. */
+/**
+ * Orders, in the buyer's slot. `version` is 1 when placed and 2 when decided: the sequence number of the event. That it was
+ * cancelled since is in `order_cancellation`.
+ */
 export const orderHead = sqliteTable(
   'order_head',
   {
@@ -45,6 +48,34 @@ export const orderHead = sqliteTable(
     decidedAt: integer('decided_at'),
   },
   (t) => [index('order_head_buyer').on(t.buyer, t.id)],
+)
+
+/** The cancellation of a confirmed order: its saga, and how it was decided. */
+export const orderCancellation = sqliteTable('order_cancellation', {
+  orderId: text('order_id').primaryKey(),
+  saga: text('saga').notNull(),
+  state: text('state', { enum: ['pending', 'cancelled', 'refused'] }).notNull(),
+  askedBy: text('asked_by', { enum: ['buyer', 'operator'] }).notNull(),
+  code: text('code'),
+  askedAt: integer('asked_at').notNull(),
+  decidedAt: integer('decided_at'),
+  cause: text('cause').notNull(),
+})
+
+/** What became of an order's money after it was promised: one row an operation of a payment. */
+export const orderMoney = sqliteTable(
+  'order_money',
+  {
+    orderId: text('order_id').notNull(),
+    payment: text('payment').notNull(),
+    operation: text('operation').notNull(),
+    kind: text('kind', { enum: ['captured', 'voided', 'refunded', 'disputed'] }).notNull(),
+    amountMinor: integer('amount_minor').notNull(),
+    currency: text('currency').notNull(),
+    at: integer('at').notNull(),
+    event: text('event').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.orderId, t.payment, t.operation] })],
 )
 
 /** The lines of an order at the prices of the moment it was placed, each with what the warehouse said of it. */

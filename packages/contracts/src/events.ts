@@ -103,6 +103,19 @@ export const events = {
     }),
     consumers: ['notifier', 'stats'],
   },
+  /** Its money goes back and its units are free again; who asked for it. Sequence number 3, after `order.confirmed`. */
+  'order.cancelled': {
+    data: z.object({
+      order: id,
+      buyer: id,
+      sellers: z.array(id),
+      lines: z.array(line),
+      totalMinor: minorUnits,
+      currency,
+      by: z.enum(['buyer', 'operator']),
+    }),
+    consumers: [],
+  },
   'goods.received': {
     data: z.object({
       purchaseOrder: id,
@@ -125,10 +138,10 @@ export const events = {
   'payment.authorised': { data: paymentFact, consumers: ['orders'] },
   'payment.declined': { data: paymentFact.extend({ code: z.string() }), consumers: ['orders'] },
   'payment.action_required': { data: paymentFact, consumers: [] },
-  'payment.captured': { data: paymentFact, consumers: [] },
-  'payment.voided': { data: paymentFact, consumers: [] },
-  'payment.refunded': { data: paymentFact, consumers: [] },
-  'payment.charged_back': { data: paymentFact, consumers: [] },
+  'payment.captured': { data: paymentFact, consumers: ['orders'] },
+  'payment.voided': { data: paymentFact, consumers: ['orders'] },
+  'payment.refunded': { data: paymentFact, consumers: ['orders'] },
+  'payment.charged_back': { data: paymentFact, consumers: ['orders'] },
   /** The provider refused what an operator asked for. */
   'payment.operation_failed': { data: paymentFact.extend({ code: z.string() }), consumers: [] },
   /** An endpoint is to be sent what it lacks of its member's events since a time, from the one after `after` on. */

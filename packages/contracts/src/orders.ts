@@ -42,7 +42,27 @@ export const cart = priced.extend({
   quote: z.string().optional(),
 })
 
-export const orderState = z.enum(['pending', 'confirmed', 'rejected'])
+/** `cancelled`: it was confirmed, and what it held is given back. */
+export const orderState = z.enum(['pending', 'confirmed', 'rejected', 'cancelled'])
+
+/** Who asked for a confirmed order to be cancelled, and what became of that. */
+const cancellation = z.object({
+  /** `pending`: not known yet. `refused`: the order stays as it was, and it can be asked for again. */
+  state: z.enum(['pending', 'cancelled', 'refused']),
+  by: z.enum(['buyer', 'operator']),
+  askedAt: moment,
+  /** Why it was refused. */
+  code: z.string().optional(),
+})
+
+/** What became of an order's money since it was promised, as the payments service has told. */
+const money = z.object({
+  capturedMinor: minorUnits,
+  voidedMinor: minorUnits,
+  refundedMinor: minorUnits,
+  /** Taken back by the buyer's bank. */
+  disputedMinor: minorUnits,
+})
 
 export const order = priced.extend({
   id: orderId,
@@ -53,14 +73,36 @@ export const order = priced.extend({
   missing: z.array(productId),
   /** Why the payment was refused, or what it waits for, such as `requires_action`. */
   payment: z.string().nullable(),
+  money,
+  /** Null when nobody has asked for one. */
+  cancellation: cancellation.nullable(),
   createdAt: moment,
 })
 
-/** One line of an order's history. An `order` line has only a moment; the others are what a participant was asked. */
+/**
+ * One line of an order's history. An `order` line has only a moment; `payment` and `stock` are what a participant was asked
+ * when it was placed, `refund` and `restock` when it was cancelled. A `payment` line with an amount says what its money did.
+ */
 const timelineEntry = z.object({
   at: moment,
-  step: z.enum(['order', 'payment', 'stock']),
-  action: z.enum(['placed', 'try', 'confirm', 'cancel', 'confirmed', 'rejected', 'ended']),
+  step: z.enum(['order', 'payment', 'stock', 'refund', 'restock']),
+  action: z.enum([
+    'placed',
+    'try',
+    'confirm',
+    'cancel',
+    'confirmed',
+    'rejected',
+    'ended',
+    'cancel_asked',
+    'cancelled',
+    'cancel_refused',
+    'captured',
+    'voided',
+    'refunded',
+    'disputed',
+  ]),
+  amountMinor: minorUnits.optional(),
   product: productId.optional(),
   /** Of the last attempt. */
   outcome: z.enum(['done', 'refused', 'pending', 'failed']).optional(),
@@ -168,6 +210,31 @@ export const orders = {
     reply: pageOf(
       order.pick({ id: true, state: true, totalMinor: true, currency: true, createdAt: true }),
     ),
+  }),
+  cancelOrder: route({
+    id: 'cancelOrder',
+    method: 'post',
+    path: '/v1/orders/{order}/cancel',
+    summary:
+      'Cancel a confirmed order of yours: its money goes back, voided or refunded, and its stock is free again',
+    access: 'member',
+    idempotent: true,
+    params: z.object({ order: orderId }),
+    body: z.object({}),
+    status: 202,
+    reply: order,
+  }),
+  cancelOrderForBuyer: route({
+    id: 'cancelOrderForBuyer',
+    method: 'post',
+    path: '/v1/orders/{order}/operator-cancel',
+    summary: 'Cancel a confirmed order of anybody, as its buyer could',
+    access: 'operator',
+    idempotent: true,
+    params: z.object({ order: orderId }),
+    body: z.object({}),
+    status: 202,
+    reply: order,
   }),
   sweepOrders: route({
     id: 'sweepOrders',

@@ -86,7 +86,8 @@ describe('the routes', () => {
 
 describe('the events', () => {
   /** What is only kept, as history of an order or a payment, for whoever listens next. */
-  const isUnheard = (type: string) => type === 'order.placed' || type.startsWith('payment.')
+  const isUnheard = (type: string) =>
+    ['order.placed', 'order.cancelled'].includes(type) || type.startsWith('payment.')
 
   test('all have somebody who is told, and is a consumer', () => {
     for (const [type, { consumers: told }] of Object.entries(events)) {

@@ -6,8 +6,17 @@ import { warehouse } from '@stoa/contracts/warehouse'
 import { report } from '@stoa/http'
 
 import { placementMsDefault } from './domain/placement.ts'
-import type { CartStore, Offers, OrderStore, Placements, Quotes, Secrets } from './domain/ports.ts'
+import type {
+  Cancellations,
+  CartStore,
+  Offers,
+  OrderStore,
+  Placements,
+  Quotes,
+  Secrets,
+} from './domain/ports.ts'
 import type { Config } from './env.ts'
+import { cancellationStore } from './store/cancellations.ts'
 import { cartStore } from './store/carts.ts'
 import { catalogOffers } from './store/offers.ts'
 import { orderStore } from './store/orders.ts'
@@ -20,6 +29,7 @@ export type Deps = Pick<KeyspaceAccess, 'ids' | 'clock'> & {
   readonly carts: CartStore
   readonly orders: OrderStore
   readonly placements: Placements
+  readonly cancellations: Cancellations
   readonly offers: Offers
   readonly quotes: Quotes
   readonly secrets: Secrets
@@ -42,12 +52,14 @@ export function buildDeps(
     warehouse: clientOf(warehouse, fetcher('warehouse')),
     payments: clientOf(payments, fetcher('payments')),
   })
+  const sagas = { access, orders, executor, defer, report }
   return {
     ids: access.ids,
     clock: access.clock,
     carts: cartStore(access),
     orders,
-    placements: placementStore({ access, orders, executor, defer, report }),
+    placements: placementStore(sagas),
+    cancellations: cancellationStore(sagas),
     offers: catalogOffers(clientOf(catalog, fetcher('catalog'))),
     quotes: hmacQuotes(config.STOA_SECRET),
     secrets: sha256Secrets,

@@ -62,66 +62,129 @@ type Branch = {
 }
 
 /** How a branch stands: which of its operations was first is final, as behind a barrier. */
-export type Held = Branch & { state: 'tried' | 'confirmed' | 'cancelled' | 'void' }
+export type Held = Branch & {
+  /** The last two are what became of what was confirmed when its order was cancelled. */
+  state: 'tried' | 'confirmed' | 'cancelled' | 'void' | 'released' | 'returned'
+}
 
 type Reply = { readonly outcome: 'done' | 'refused' | 'pending'; readonly code?: string }
 
-/** What a participant says of a new try; `undefined` takes it. */
-type Refusal = (branch: Branch) => Reply | undefined
+type Behaviour = {
+  /** What a participant says of a new try; `undefined` takes it. */
+  readonly refusal: (branch: Branch) => Reply | undefined
+  readonly confirmed?: (branch: Branch) => void
+  readonly cancelled?: (branch: Branch) => void
+}
 
-/** A participant in memory that behaves as one behind a barrier. A breach of the protocol answers 409. */
-export function participant(refusal: Refusal, held: Map<string, Held>) {
-  const run = (branch: Branch): Reply | undefined => {
+/** A participant in memory that behaves as one behind a barrier; `undefined` is a breach of the protocol. */
+function participant({ refusal, confirmed, cancelled }: Behaviour, held: Map<string, Held>) {
+  return (branch: Branch): Reply | undefined => {
     const key = `${branch.gid}|${branch.branch}`
     const known = held.get(key)
     if (branch.op === 'try') {
       if (known !== undefined)
-        return known.state === 'tried' || known.state === 'confirmed'
-          ? { outcome: 'done' }
-          : { outcome: 'refused', code: 'hanging' }
+        return known.state === 'cancelled' || known.state === 'void'
+          ? { outcome: 'refused', code: 'hanging' }
+          : { outcome: 'done' }
       const refused = refusal(branch)
       if (refused === undefined) held.set(key, { ...branch, state: 'tried' })
       return refused ?? { outcome: 'done' }
     }
     if (branch.op === 'confirm') {
-      if (known?.state !== 'tried' && known?.state !== 'confirmed') return undefined
-      known.state = 'confirmed'
+      if (known === undefined || known.state === 'cancelled' || known.state === 'void')
+        return undefined
+      if (known.state === 'tried') {
+        known.state = 'confirmed'
+        confirmed?.(branch)
+      }
       return { outcome: 'done' }
     }
     if (known?.state === 'confirmed') return undefined
     if (known === undefined) held.set(key, { ...branch, state: 'void' })
-    else if (known.state === 'tried') known.state = 'cancelled'
+    else if (known.state === 'tried') {
+      known.state = 'cancelled'
+      cancelled?.(branch)
+    }
     return { outcome: 'done' }
   }
-  return async (request: { json(): Promise<unknown> }): Promise<Response> => {
+}
+
+type Asked = { readonly url: string; json(): Promise<unknown> }
+
+function answering(run: (branch: Branch, path: string) => Reply | undefined) {
+  return async (request: Asked): Promise<Response> => {
     // What a typed client of the contract sends.
-    const reply = run((await request.json()) as Branch)
+    const reply = run((await request.json()) as Branch, new URL(request.url).pathname)
     return reply === undefined ? problem(409, 'branch_out_of_order') : Response.json(reply)
   }
 }
 
-/** A warehouse with `stock` units of some products, by raw id, and enough of all others. */
+function isOpen({ state }: Held): boolean {
+  return state === 'tried' || state === 'confirmed'
+}
+
+/**
+ * A warehouse with `stock` units of some products, by raw id, and enough of all others. What one saga has reserved for an
+ * order another finds, and may give back.
+ */
 export function warehouseDouble(stock: ReadonlyMap<string, number>, held: Map<string, Held>) {
-  return participant(({ product = '', quantity = 0 }) => {
-    const units = stock.get(product.slice('prd_'.length))
-    if (units === undefined) return undefined
-    const open = [...held.values()].filter(
-      (each) => each.product === product && (each.state === 'tried' || each.state === 'confirmed'),
+  const ofOthers = ({ gid, order, product }: Branch): Held | undefined =>
+    [...held.values()].find(
+      (each) => each.order === order && each.product === product && each.gid !== gid,
     )
-    const promised = open.reduce((sum, each) => sum + (each.quantity ?? 0), 0)
-    return promised + quantity <= units ? undefined : { outcome: 'refused', code: 'out_of_stock' }
-  }, held)
+  const reserve = participant(
+    {
+      refusal: ({ product = '', quantity = 0 }) => {
+        const units = stock.get(product.slice('prd_'.length))
+        if (units === undefined) return undefined
+        const open = [...held.values()].filter((each) => each.product === product && isOpen(each))
+        const promised = open.reduce((sum, each) => sum + (each.quantity ?? 0), 0)
+        return promised + quantity <= units
+          ? undefined
+          : { outcome: 'refused', code: 'out_of_stock' }
+      },
+    },
+    held,
+  )
+  const restock = participant(
+    {
+      refusal: (branch) => {
+        const own = ofOthers(branch)
+        return own !== undefined && isOpen(own)
+          ? undefined
+          : { outcome: 'refused', code: 'hanging' }
+      },
+      cancelled: (branch) => {
+        const own = ofOthers(branch)
+        if (own !== undefined && isOpen(own)) own.state = 'released'
+      },
+    },
+    new Map(),
+  )
+  return answering((branch) => (ofOthers(branch) === undefined ? reserve(branch) : restock(branch)))
 }
 
 /** A provider that refuses or does not know by what the token says, as sandboxes do. */
-export function paymentsDouble(
-  answered: ReadonlySet<string>,
-  held: Map<string, Held>,
-): ReturnType<typeof participant> {
-  return participant(({ order, method }) => {
-    const token = method?.token ?? ''
-    if (token === 'tok_declined') return { outcome: 'refused', code: 'card_declined' }
-    const isWaiting = token === 'tok_action' && !answered.has(order)
-    return isWaiting ? { outcome: 'pending', code: 'requires_action' } : undefined
-  }, held)
+export function paymentsDouble(answered: ReadonlySet<string>, held: Map<string, Held>) {
+  const pay = participant(
+    {
+      refusal: ({ order, method }) => {
+        const token = method?.token ?? ''
+        if (token === 'tok_declined') return { outcome: 'refused', code: 'card_declined' }
+        const isWaiting = token === 'tok_action' && !answered.has(order)
+        return isWaiting ? { outcome: 'pending', code: 'requires_action' } : undefined
+      },
+    },
+    held,
+  )
+  const giveBack = participant(
+    {
+      refusal: () => undefined,
+      confirmed: ({ order }) => {
+        for (const each of held.values()) if (each.order === order) each.state = 'returned'
+      },
+    },
+    new Map(),
+  )
+  return answering((branch, path) => (path.endsWith('/returns') ? giveBack(branch) : pay(branch)))
 }

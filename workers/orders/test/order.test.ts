@@ -3,6 +3,7 @@ import { newSaga, type Saga, type SagaState } from '@stoa/transactions'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
+import { cancellationOf, orderAfterCancelling } from '../src/domain/cancellation.ts'
 import { orderDecided } from '../src/domain/order-events.ts'
 import { newOrder, type Order, refusedOf } from '../src/domain/order.ts'
 import { orderAfter, placementOf, productOf } from '../src/domain/placement.ts'
@@ -127,6 +128,56 @@ describe('an order by its saga', () => {
         expect(moments).toEqual(moments.toSorted((a, b) => a - b))
         const asked = saga.steps.filter(({ progress }) => progress.try !== undefined)
         expect(lines.filter(({ action }) => action === 'try')).toHaveLength(asked.length)
+      }),
+    )
+  })
+})
+
+/** A confirmed order that somebody wants cancelled, and the saga of that with anything known of its steps. */
+const heardOfCancelling = heard.map(({ order, saga: { state: reached, steps } }) => {
+  const now = order.createdAt + 100_000
+  const id = ids.child(order.buyer)
+  const fresh = newSaga(cancellationOf(order), order, { id, now })
+  const cancellation = { saga: id, state: 'pending', by: 'buyer', askedAt: now } as const
+  const progress = steps.map((step) => step.progress)
+  const saga: Saga = {
+    ...fresh,
+    state: reached,
+    steps: fresh.steps.map((step, index) => ({ ...step, progress: progress[index] ?? {} })),
+  }
+  const decided = { state: 'confirmed', version: 2, decidedAt: order.createdAt } as const
+  const wanted = { ...cancellation, decidedAt: null, code: null }
+  return { order: { ...order, ...decided, cancellation: wanted }, saga }
+})
+
+describe('an order by the saga that cancels it', () => {
+  test('is tried, done and undone in money, and in units undone by doing nothing', () => {
+    const order = orderOf(3)
+
+    const { steps } = newSaga(cancellationOf(order), order, { id: order.id, now: 1 })
+
+    expect(steps.map(({ stage }) => stage)).toEqual([0, 0, 0, 0])
+    const undoes = steps.map(({ actions }) => actions.cancel)
+    expect(undoes).toEqual(['return', undefined, undefined, undefined])
+    expect(new Set(steps.map(({ request }) => request['order']))).toEqual(new Set([order.id]))
+  })
+
+  test('is cancelled exactly when the saga is decided so, and stays as it was when it is not', () => {
+    fc.assert(
+      fc.property(heardOfCancelling, ({ order, saga }) => {
+        const after = orderAfterCancelling(order, saga, 5)
+
+        const isGone = saga.state === 'confirming' || saga.state === 'done'
+        const isOpen = saga.state === 'trying'
+        expect([after.state, after.version]).toEqual(isGone ? ['cancelled', 3] : ['confirmed', 2])
+        const { state: is, decidedAt, code } = after.cancellation ?? {}
+        expect(is).toBe(isGone ? 'cancelled' : isOpen ? 'pending' : 'refused')
+        expect(decidedAt).toBe(isOpen ? null : 5)
+        expect(code === null).toBe(isGone || isOpen)
+        expect({ ...after, ...order }).toEqual(order)
+        const events = orderDecided(ids, after, { at: 5, cause: 'test' })
+        const told = events.map(({ type, seq }) => [type, seq])
+        expect(told).toEqual(isGone ? [['order.cancelled', 3]] : [['order.confirmed', 2]])
       }),
     )
   })

@@ -197,6 +197,39 @@ export async function placed(
   return { id: String(body['id']), raw: String(body['id']).replace('ord_', ''), buyer }
 }
 
+/** Cancels an order, as its buyer or as an operator. */
+export function cancel(
+  { id, buyer }: Placed,
+  { key: text, headers = {}, from }: Pick<Placing, 'key' | 'headers' | 'from'> = {},
+): Promise<Reply> {
+  const door = headers['authorization'] === undefined ? 'cancel' : 'operator-cancel'
+  return ask('POST', `/v1/orders/${id}/${door}`, {
+    headers: { ...buyer.headers, ...key(text), ...headers },
+    body: {},
+    ...(from === undefined ? {} : { from }),
+  })
+}
+
+export const operator = { authorization: `Bearer ${env['OPERATOR_TOKEN'] ?? ''}` }
+
+/** The saga that cancels an order, or last tried to. */
+export async function cancellerOf(orderId: string): Promise<string> {
+  const rows = await rowsEverywhere('SELECT saga FROM order_cancellation WHERE order_id = ?', [
+    orderId,
+  ])
+  return String(rows[0]?.[0] ?? '')
+}
+
+/** What the payments service says of money of an order. */
+export function moneySaid(
+  type: 'payment.captured' | 'payment.voided' | 'payment.refunded' | 'payment.charged_back',
+  { raw, buyer }: Pick<Placed, 'raw' | 'buyer'>,
+  fact: { readonly payment: string; readonly operation: string; readonly amountMinor: number },
+): StoaEvent {
+  const data = { ...fact, buyer: buyer.id, order: raw, currency: 'EUR' }
+  return newEvent(ids, type, { key: fact.payment, seq: 2, at: Date.now(), cause: 'test', data })
+}
+
 /** What the payments service says of an order's payment. */
 export function paymentSaid(
   type: 'payment.authorised' | 'payment.declined',

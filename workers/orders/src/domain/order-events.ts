@@ -19,7 +19,7 @@ export function orderPlaced(ids: Ids, order: Order, occasion: Occasion): StoaEve
   })
 }
 
-/** What a decided order says; nothing while it is pending. */
+/** What an order says that was decided or cancelled; nothing while it is pending. */
 export function orderDecided(ids: Ids, order: Order, occasion: Occasion): readonly StoaEvent[] {
   const { id, buyer, lines, totalMinor, currency, payment, state, version } = order
   const sellers = [...new Set(lines.flatMap(({ seller }) => seller ?? []))]
@@ -31,6 +31,11 @@ export function orderDecided(ids: Ids, order: Order, occasion: Occasion): readon
     case 'confirmed': {
       const data = { ...about, lines: counted(lines), totalMinor, currency }
       return [newEvent(ids, 'order.confirmed', { ...source, data })]
+    }
+    case 'cancelled': {
+      const by = order.cancellation?.by ?? 'operator'
+      const data = { ...about, lines: counted(lines), totalMinor, currency, by }
+      return [newEvent(ids, 'order.cancelled', { ...source, data })]
     }
     case 'rejected': {
       const missing = [...refusedOf(order)]

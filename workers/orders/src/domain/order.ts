@@ -4,7 +4,31 @@ import type { PricedLine } from './pricing.ts'
 
 /** What the warehouse says of a line; `pending` while it has said nothing. */
 export type LineState = 'pending' | 'reserved' | 'refused'
-export type OrderState = 'pending' | 'confirmed' | 'rejected'
+export type OrderState = 'pending' | 'confirmed' | 'rejected' | 'cancelled'
+
+/** That somebody wants a confirmed order cancelled, and what became of it. A refused one can be asked for again. */
+export type Cancellation = {
+  /** The saga that does it. */
+  readonly saga: string
+  readonly state: 'pending' | 'cancelled' | 'refused'
+  readonly by: 'buyer' | 'operator'
+  /** Milliseconds since 1970. */
+  readonly askedAt: number
+  readonly decidedAt: number | null
+  /** Why it was refused. */
+  readonly code: string | null
+}
+
+/** What money of an order did after it was promised. */
+export type MoneyKind = 'captured' | 'voided' | 'refunded' | 'disputed'
+export type Money = Readonly<Record<`${MoneyKind}Minor`, number>>
+
+export const noMoney: Money = {
+  capturedMinor: 0,
+  voidedMinor: 0,
+  refundedMinor: 0,
+  disputedMinor: 0,
+}
 
 export type OrderLine = PricedLine & { readonly state: LineState }
 
@@ -13,7 +37,7 @@ export type Order = {
   readonly buyer: string
   readonly cart: string
   readonly state: OrderState
-  /** 1 placed, 2 confirmed or rejected: the sequence number of the event that tells of it. */
+  /** 1 placed, 2 confirmed or rejected, 3 cancelled: the sequence number of the event that tells of it. */
   readonly version: number
   readonly totalMinor: number
   readonly currency: string
@@ -22,11 +46,15 @@ export type Order = {
   /** Milliseconds since 1970. */
   readonly createdAt: number
   readonly decidedAt: number | null
+  /** Absent while nobody wants it cancelled. */
+  readonly cancellation?: Cancellation
+  /** As far as it is known here; absent while nothing is. */
+  readonly money?: Money
   /** Each product once, in the order of their ids. */
   readonly lines: readonly OrderLine[]
 }
 
-type Draft = Omit<Order, 'state' | 'version' | 'payment' | 'decidedAt' | 'lines'> & {
+type Draft = Pick<Order, 'id' | 'buyer' | 'cart' | 'totalMinor' | 'currency' | 'createdAt'> & {
   readonly lines: readonly PricedLine[]
 }
 
@@ -64,5 +92,31 @@ export class OrderUnderWayError extends Fault {
 
   constructor(options?: ErrorOptions) {
     super('Cannot answer yet: the order is being placed by an earlier request', options)
+  }
+}
+
+/** Another request is cancelling the order. */
+export class CancellationUnderWayError extends Fault {
+  override readonly name = 'CancellationUnderWayError'
+  override readonly code = 'cancellation_under_way'
+  override readonly kind = 'aborted'
+  override readonly retryable = true
+  override readonly retryAfterMs = 1_000
+
+  constructor(options?: ErrorOptions) {
+    super('Cannot cancel the order: another request is at it', options)
+  }
+}
+
+/** The order has come to an end of another kind, or to this one already. */
+export class OrderNotCancellableError extends Fault {
+  override readonly name = 'OrderNotCancellableError'
+  override readonly code = 'order_not_cancellable'
+  override readonly kind = 'failed_precondition'
+  readonly state: OrderState
+
+  constructor({ id, state }: Pick<Order, 'id' | 'state'>) {
+    super(`Cannot cancel order "${id}": it is ${state}`)
+    this.state = state
   }
 }

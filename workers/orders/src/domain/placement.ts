@@ -8,15 +8,17 @@ export type PaymentMethod = { readonly token: string }
 /** How long an order waits for what is not known, such as an action of the payer, by default. */
 export const placementMsDefault = 15 * 60 * 1_000
 
-const payment = 'payment'
+/** The step of an order's money. */
+export const paymentStep = 'payment'
 
-function stockStep(product: string): string {
+/** The step of a product's units. */
+export function stockStep(product: string): string {
   return `stock-${product}`
 }
 
 /** The product of a step; none of the payment's. */
 export function productOf(step: string): string | undefined {
-  return step === payment ? undefined : step.slice('stock-'.length)
+  return step === paymentStep ? undefined : step.slice('stock-'.length)
 }
 
 /**
@@ -28,10 +30,10 @@ export function placementOf(
   { method, deadlineMs }: { readonly method: PaymentMethod; readonly deadlineMs: number },
 ): SagaDefinition<Order> {
   const pays = {
-    name: payment,
-    try: payment,
-    confirm: payment,
-    cancel: payment,
+    name: paymentStep,
+    try: 'payment',
+    confirm: 'payment',
+    cancel: 'payment',
     request: ({ id, buyer, totalMinor, currency }: Order) => {
       return { order: id, buyer, amountMinor: totalMinor, currency, method }
     },
@@ -64,7 +66,7 @@ function lineStateOf(saga: Saga, product: string): LineState {
 
 /** Why the payment is not authorised; null when it is, or when the order fails for want of stock alone. */
 function paymentOf(saga: Saga, isMissing: boolean): string | null {
-  const tried = saga.steps.find(({ name }) => name === payment)?.progress.try
+  const tried = saga.steps.find(({ name }) => name === paymentStep)?.progress.try
   if (tried === undefined || tried.outcome === 'done') return null
   if (isMissing && tried.outcome !== 'refused') return null
   return tried.code ?? tried.outcome

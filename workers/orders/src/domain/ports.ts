@@ -4,7 +4,7 @@ import type { Saga } from '@stoa/transactions'
 
 import type { Cart } from './cart.ts'
 import type { Buyer } from './order-place.ts'
-import type { Order, OrderState } from './order.ts'
+import type { MoneyKind, Order, OrderState } from './order.ts'
 import type { Offer } from './pricing.ts'
 import type { SealedQuote } from './quote.ts'
 
@@ -56,12 +56,30 @@ export type OrderStore = {
     page: { readonly limit: number; readonly before: string | undefined },
     call: Call,
   ): Promise<readonly OrderSummary[]>
+  /** What its money did, in order of time, at most 100. One round trip. */
+  moneyOf(id: string, call: Call): Promise<readonly MoneyFact[]>
+  /** Keeps what money of orders did, each once however often, late and in whatever order. One round trip a shard. */
+  heardOf(facts: readonly MoneyFact[], call: Call): Promise<void>
 }
 
-/** An order and the saga that places it. */
+/** One operation of a payment of an order. */
+export type MoneyFact = {
+  readonly order: string
+  readonly payment: string
+  /** Tells the operations of a payment apart. */
+  readonly operation: string
+  readonly kind: MoneyKind
+  readonly amountMinor: number
+  readonly currency: string
+  readonly at: number
+  /** The event that told. */
+  readonly event: string
+}
+
+/** An order and the saga that places it, or cancels it. */
 export type Placement = { readonly order: Order; readonly saga: Saga }
 
-/** What is kept under a key: the answer, or the order that has none yet. */
+/** What is kept under a key: the answer, or the saga that has none yet. */
 export type Begun = Order | { readonly underWay: string }
 
 export type Swept = {
@@ -100,6 +118,25 @@ export type Placements = {
   read(order: string, call: Call): Promise<Saga | undefined>
   /** Goes on with orders that were left half-way, at most 20 of each database. */
   sweep(call: Call): Promise<Swept>
+}
+
+export type Cancellations = {
+  /**
+   * Writes that the order is to be cancelled and the saga that does it, once for a key. One round trip.
+   *
+   * @throws OrderUnderWayError while what placed the order has not ended; CancellationUnderWayError; KeyReusedError.
+   */
+  begin(once: Once, cancelling: Placement, call: Call): Promise<Answered<Begun>>
+  /** What is kept under a key for an order. One round trip. @throws KeyReusedError */
+  find(once: Once, order: string, call: Call): Promise<Begun | undefined>
+  /**
+   * Asks stock and payment, all at once, and decides; the answer commits with the decision, or with the wait for it.
+   *
+   * @throws CancellationUnderWayError when somebody else has taken it up.
+   */
+  run(cancelling: Placement, call: Call): Promise<Order>
+  /** Goes on with one that nobody works on; answers whether it did. */
+  takeUp(which: { readonly saga: string; readonly order: string }, call: Call): Promise<boolean>
 }
 
 /** Seals quotes, and opens those whose seal holds. */

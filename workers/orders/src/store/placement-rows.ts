@@ -23,12 +23,12 @@ function closeCart(cart: Closing, order: string) {
 
 /** The rows of a new order. */
 export function placeStatements(
-  { lines, ...head }: Order,
+  { lines, cancellation: _none, money: _nothing, ...head }: Order,
   { closes, cause }: { readonly closes: Closing | undefined; readonly cause: string },
 ): readonly Statement[] {
   return [
     ...(closes === undefined ? [] : [statement(closeCart(closes, head.id))]),
-    statement(db.insert(orderHead).values({ ...head, cause })),
+    statement(db.insert(orderHead).values({ ...head, state: 'pending', cause })),
     statement(db.insert(orderLine).values(lines.map((line) => ({ ...line, orderId: head.id })))),
   ]
 }

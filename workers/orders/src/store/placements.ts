@@ -1,95 +1,19 @@
-import { type KeyspaceAccess } from '@stoa/adapters/keyspace'
-import { type Call, rootCall, secureRandom, type Statement } from '@stoa/kernel'
-import {
-  createSagaRunner,
-  type Executor,
-  type Saga,
-  SagaLeaseLostError,
-  type SagaMove,
-  type SagaRunner,
-  type SagaSweep,
-} from '@stoa/transactions'
+import { type Call } from '@stoa/kernel'
+import { type SagaRunner, type SagaSweep } from '@stoa/transactions'
 
+import { orderIn } from '../domain/cancellation.ts'
 import { CartChangedError } from '../domain/cart.ts'
-import { orderDecided } from '../domain/order-events.ts'
-import { type Order, OrderUnderWayError } from '../domain/order.ts'
-import { orderAfter } from '../domain/placement.ts'
-import type { Begun, OrderStore, Placement, Placements, Swept } from '../domain/ports.ts'
+import { OrderUnderWayError } from '../domain/order.ts'
+import type { Begun, Placements, Swept } from '../domain/ports.ts'
 import { stoppedAt } from './gate.ts'
-import { decideStatements, placeStatements, underWay, waitStatements } from './placement-rows.ts'
-
-/**
- * How long a request has an order for itself: its participants may take 10 s, and then it decides. A repeat of the
- * request that comes later goes on where a dead one left it.
- */
-const requestLeaseMs = 15_000
+import { claimSaga, leaseForRequest, runnerOf, runSaga, type SagaDeps } from './order-sagas.ts'
+import { placeStatements, underWay } from './placement-rows.ts'
 
 /** Six requests may wait for headers in a Worker; one stays free. */
 const shardsAtOnce = 5
 
-export type PlacementDeps = {
-  readonly access: KeyspaceAccess
-  readonly orders: Pick<OrderStore, 'get'>
-  readonly executor: Executor
-  defer(this: void, work: Promise<unknown>): void
-  report(this: void, error: unknown, requestId: string): void
-}
-
-function leaseUntil(saga: Saga, until: number): Statement {
-  return {
-    sql: 'UPDATE saga SET lease_until = ? WHERE id = ? AND lease_epoch = ?',
-    args: [until, saga.id, saga.leaseEpoch],
-  }
-}
-
-function claim(id: string, now: number): Statement {
-  return {
-    sql: `UPDATE saga SET lease_owner = 'request', lease_until = ?, lease_epoch = lease_epoch + 1
-WHERE id = ? AND state = 'trying' AND lease_until <= ? RETURNING id`,
-    args: [now + requestLeaseMs, id, now],
-  }
-}
-
-/** What commits with a move of an order's saga: the order's new state and event, and the answer under its key. */
-async function commitMove(
-  { access: { committer, ids, clock } }: PlacementDeps,
-  { saga, to, statements }: SagaMove,
-  { orderOf, call }: { readonly orderOf: () => Promise<Order>; readonly call: Call },
-): Promise<unknown> {
-  if (saga.state !== 'trying') {
-    return committer.commit({ keys: [saga.id], statements, events: [] }, call)
-  }
-  const at = clock.now()
-  const order = orderAfter(await orderOf(), { ...saga, state: to }, at)
-  const own =
-    order.state === 'pending' ? waitStatements(order) : decideStatements(order, call.requestId)
-  const events = orderDecided(ids, order, { at, cause: call.requestId })
-  const work = { keys: [order.buyer, order.id], statements: [...statements, ...own], events }
-  return committer.commit(work, call)
-}
-
-/** A runner that knows the order which it runs, or reads each that it takes up. */
-function runnerOf(deps: PlacementDeps, known?: Order): SagaRunner {
-  const { access, orders, executor, defer, report } = deps
-  const orderOf = async (id: string, call: Call): Promise<Order> => {
-    const order = known ?? (await orders.get(id, call))
-    if (order === undefined) throw new Error(`Cannot place order "${id}": it is not there`)
-    return order
-  }
-  return createSagaRunner({
-    keyspace: access.router,
-    executor,
-    clock: access.clock,
-    random: secureRandom,
-    defer,
-    report,
-    commit: (move, call) =>
-      commitMove(deps, move, { orderOf: () => orderOf(move.saga.id, call), call }),
-  })
-}
-
 async function begin(
-  { access }: PlacementDeps,
+  deps: SagaDeps,
   runner: SagaRunner,
   { entry, call }: { readonly entry: Parameters<Placements['begin']>[0]; readonly call: Call },
 ) {
@@ -97,47 +21,33 @@ async function begin(
   const statements = [
     ...placeStatements(order, { closes, cause: call.requestId }),
     runner.begin(saga),
-    leaseUntil(saga, access.clock.now() + requestLeaseMs),
+    leaseForRequest(deps, saga),
   ]
   const work = { keys: [order.id], statements, events }
   try {
     const reply: Begun = underWay(order.id)
-    return await access.once.run<Begun>(once, { key: order.buyer, work, reply }, call)
+    return await deps.access.once.run<Begun>(once, { key: order.buyer, work, reply }, call)
   } catch (error) {
     if (stoppedAt(error, 'cart.version')) throw new CartChangedError({ cause: error })
     throw error
   }
 }
 
-async function run(deps: PlacementDeps, { order, saga }: Placement, call: Call): Promise<Order> {
-  const { router } = deps.access
-  try {
-    const decided = await runnerOf(deps, order).run(saga, call)
-    return orderAfter(order, decided, deps.access.clock.now())
-  } catch (error) {
-    if (error instanceof SagaLeaseLostError) throw new OrderUnderWayError({ cause: error })
-    // Whoever asks next need not wait for this one, which gives up.
-    const giving = router.write(saga.id, [leaseUntil(saga, 0)], rootCall(call.requestId))
-    deps.defer(giving.catch((lost: unknown) => deps.report(lost, call.requestId)))
-    throw error
-  }
-}
-
-async function takeUp(
-  deps: PlacementDeps,
+/** The orders of sagas, of which some have another id. One round trip each; there are few. */
+async function ordersOf(
   runner: SagaRunner,
-  { id, call }: Named,
-): Promise<boolean> {
-  const { access, orders } = deps
-  const [claimed] = await access.router.write(id, [claim(id, access.clock.now())], call)
-  if (claimed?.rows.length !== 1) return false
-  const [saga, order] = await Promise.all([runner.read(id, call), orders.get(id, call)])
-  if (saga === undefined || order === undefined) return false
-  await run(deps, { order, saga }, call)
-  return true
+  sagas: readonly string[],
+  call: Call,
+): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const id of sagas) {
+    const saga = await runner.read(id, call)
+    if (saga !== undefined) found.push(orderIn(saga))
+  }
+  return found
 }
 
-async function sweep(deps: PlacementDeps, runner: SagaRunner, call: Call): Promise<Swept> {
+async function sweep(deps: SagaDeps, runner: SagaRunner, call: Call): Promise<Swept> {
   const swept: SagaSweep[] = []
   const queue = (await deps.access.router.shards(call)).values()
   const workers = Array.from({ length: shardsAtOnce }, async () => {
@@ -154,21 +64,33 @@ async function sweep(deps: PlacementDeps, runner: SagaRunner, call: Call): Promi
   return {
     taken: swept.reduce((sum, { taken }) => sum + taken, 0),
     finished: swept.reduce((sum, { finished }) => sum + finished, 0),
-    stuck: swept.flatMap(({ stuck }) => stuck),
+    stuck: await ordersOf(
+      runner,
+      swept.flatMap(({ stuck }) => stuck),
+      call,
+    ),
   }
 }
 
-type Named = { readonly id: string; readonly call: Call }
+function lost(options: ErrorOptions): Error {
+  return new OrderUnderWayError(options)
+}
 
 /** Orders on their way, in the databases of the keyspace. */
-export function placementStore(deps: PlacementDeps): Placements {
+export function placementStore(deps: SagaDeps): Placements {
   const { access } = deps
   const runner = runnerOf(deps)
+  const run: Placements['run'] = (placement, call) => runSaga(deps, { ...placement, lost }, call)
   return {
+    run,
     begin: (entry, call) => begin(deps, runner, { entry, call }),
     find: ({ once, member }, call) => access.once.find<Begun>(once, member, call),
-    run: (placement, call) => run(deps, placement, call),
-    takeUp: (id, call) => takeUp(deps, runner, { id, call }),
+    takeUp: async (id, call) => {
+      const taken = await claimSaga(deps, { runner, saga: id, order: id }, call)
+      if (taken === undefined) return false
+      await run(taken, call)
+      return true
+    },
     read: (id, call) => runner.read(id, call),
     sweep: (call) => sweep(deps, runner, call),
   }
