@@ -4,10 +4,13 @@ import { PlainReporter } from '@stoa/tools/plain-reporter'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** The files whose worlds lie further back come first: see `eras` in test/harness.ts. */
+import { realNeighbours } from './test/neighbours.ts'
+
+/** The files whose worlds lie further back come first: see `eras` in test/harness.ts. The present comes last. */
 const order = ['kills', 'breaks', 'mutants', 'api', 'tiers']
 
 function rankOf({ moduleId }: TestSpecification): number {
+  if (moduleId.endsWith('/hands.test.ts')) return order.length + 1
   const rank = order.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))
   return rank === -1 ? order.length : rank
 }
@@ -24,8 +27,12 @@ export default defineConfig({
       wrangler: { configPath: './wrangler.toml' },
       miniflare: {
         bindings: inject('stoaEnv'),
-        // The tests hand in neighbours of their own; of those bound here only the sessions are asked.
-        serviceBindings: { USERS: answerSession, ORDERS: answerSession, PAYMENTS: answerSession },
+        // The tests hand in neighbours of their own; those bound here are for `test/hands.test.ts`.
+        serviceBindings: {
+          ...realNeighbours(inject('stoaEnv')),
+          ORDERS: answerSession,
+          PAYMENTS: answerSession,
+        },
       },
     })),
   ],

@@ -1,8 +1,9 @@
 import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspace'
 import { qstashQueue } from '@stoa/adapters/qstash'
+import { upstashRedis } from '@stoa/adapters/upstash-redis'
 import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
-import { type Clock, secureRandom, systemClock } from '@stoa/kernel'
+import { type Clock, type RedisPort, secureRandom, systemClock } from '@stoa/kernel'
 import {
   type Budget,
   createDesk,
@@ -25,6 +26,7 @@ import { changesOf } from './store/changes.ts'
 import { discrepancyList } from './store/discrepancies.ts'
 import { feedStore } from './store/feeds.ts'
 import { ledgerOf } from './store/ledger.ts'
+import { moneyRepairs } from './store/money-repairs.ts'
 import type { ReaderOf } from './store/pages.ts'
 import { plansOf } from './store/plans.ts'
 import { remember } from './store/remember.ts'
@@ -63,14 +65,27 @@ function readersOf(config: Config, defer: Links['defer']): ReaderOf {
   }
 }
 
+/** Where the stats service shows what it has counted. */
+function hotViewOf({
+  CACHE_DATABASES: caches,
+  REDIS_URL: url,
+  REDIS_TOKEN: token,
+}: Config): RedisPort {
+  return upstashRedis({ name: 'hot', ...(caches?.[0] ?? { url, token }) })
+}
+
 function plansWith(
-  readerOf: ReaderOf,
-  { access, clock }: { readonly access: KeyspaceAccess; readonly clock: Clock },
+  config: Config,
+  {
+    readerOf,
+    access,
+    clock,
+  }: { readonly readerOf: ReaderOf; readonly access: KeyspaceAccess; readonly clock: Clock },
 ): readonly Plan[] {
   const feeds = feedStore(access)
   const completeTo = async (source: Source, call: Parameters<typeof feeds.read>[1]) =>
     (await feeds.read(source, call))?.completeTo ?? 0
-  return plansOf({ readerOf, own: access.router, clock, completeTo })
+  return plansOf({ readerOf, own: access.router, hot: hotViewOf(config), clock, completeTo })
 }
 
 export function buildDeps(config: Config, links: Links, options: ReconcilerOptions): Deps {
@@ -78,7 +93,7 @@ export function buildDeps(config: Config, links: Links, options: ReconcilerOptio
   const access = openServiceKeyspace('reconciler', config, { defer: links.defer, report })
   const { router: keyspace, ids } = access
   const readerOf = readersOf(config, links.defer)
-  const plans = plansWith(readerOf, { access, clock }).filter(
+  const plans = plansWith(config, { readerOf, access, clock }).filter(
     ({ comparison }) => options.comparisons?.includes(comparison.name) ?? true,
   )
   const reconciler = createReconciler({ keyspace, clock })
@@ -86,7 +101,11 @@ export function buildDeps(config: Config, links: Links, options: ReconcilerOptio
   const queue = qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN })
   const operatorToken = config.OPERATOR_TOKEN
   const publishing = { queue, publicUrl: config.PUBLIC_URL, readerOf, clock, operatorToken }
-  const repairs = { ...serviceRepairs(links, publishing), ...options.repairs }
+  const repairs = {
+    ...serviceRepairs(links, publishing),
+    ...moneyRepairs(links, config),
+    ...options.repairs,
+  }
   const runs = runStore(access)
   return {
     plans,

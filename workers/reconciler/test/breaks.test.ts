@@ -1,6 +1,8 @@
 import { beforeAll, expect, test } from 'vitest'
 
-import { ask, dump, momentOf, select, startWorld, type World } from './harness.ts'
+import { moneyRepairs } from '../src/store/money-repairs.ts'
+import { serviceRepairs } from '../src/store/repairs.ts'
+import { ask, dump, env, keyspace, momentOf, select, startWorld, type World } from './harness.ts'
 import { breaks, type Injected, seedClean, seedNear } from './scenarios.ts'
 
 const [minuteMs, hourMs, dayMs] = [60_000, 3_600_000, 86_400_000]
@@ -43,6 +45,27 @@ test('finds each break among what is right, and nothing else, in one tick', asyn
   await world.service.sweep()
 
   expect(await rows('TRUE')).toEqual(expected(() => true))
+})
+
+test('knows hands for whatever mends itself', () => {
+  const deps = {
+    queue: { publish: async () => [] },
+    publicUrl: env['PUBLIC_URL'] ?? '',
+    readerOf: (each: string) => keyspace(each).router,
+    clock: world.clock,
+    operatorToken: 'the-operators-token',
+  }
+  const links = { fetcher: () => () => Promise.reject(new Error('nobody is asked')) }
+  const hands = {
+    ...serviceRepairs(links, deps),
+    ...moneyRepairs(links, { PAYMENTS_PROVIDER: 'sandbox' }),
+  }
+
+  const wanted = injected.filter(({ mend }) => mend !== undefined)
+  expect(wanted.length).toBeGreaterThan(15)
+  expect(Object.keys(hands)).toEqual(
+    expect.arrayContaining(wanted.map(({ comparison, action }) => `${comparison}/${action}`)),
+  )
 })
 
 test('changes nothing when it looks again', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import type { Reader } from '../src/store/pages.ts'
 import { plansOf } from '../src/store/plans.ts'
-import { call, keyspace, momentOf, newId, startWorld, type World, write } from './harness.ts'
+import { call, hot, keyspace, momentOf, newId, startWorld, type World, write } from './harness.ts'
 import { breaks, seedClean, seedNear } from './scenarios.ts'
 import { seedEdge, seedEvent } from './seed.ts'
 
@@ -40,7 +40,7 @@ async function findings(name: string | undefined, swap: readonly [string, string
   const readerOf = (each: string) => mutated(keyspace(each).router, swap, count)
   const own = mutated(keyspace('reconciler').router, swap, count)
   const { clock } = world
-  const plans = plansOf({ readerOf, own, clock, completeTo: async () => clock.now() })
+  const plans = plansOf({ readerOf, own, hot, clock, completeTo: async () => clock.now() })
   const reconciler = createReconciler({ keyspace: keyspace('reconciler').router, clock })
   const found: string[] = []
   for (const { comparison } of plans.filter(
@@ -133,6 +133,13 @@ test.for<readonly [comparison: string, name: string, from: string, to: string]>(
   ['handles', 'asks another index', 'kind = ?', 'kind <> ?'],
   ['handle_claims', 'takes what is pending for confirmed', "l.state = 'confirmed'", 'TRUE'],
   ['email_claims', 'does not compare the text', 'email = ?', "email <> '' || substr(?, 1, 0)"],
+  ['skus', 'asks another index', 'kind = ?', 'kind <> ?'],
+  ['hot_product', 'forgets a metric', "c.views || ',' || c.shares", 'c.views'],
+  ['hot_post', 'reads other counts', 'c.views ||', '(c.views + 1) ||'],
+  ['hot_member', 'takes each bucket for one that counted on', 'b.seq FROM', 'b.seq + 1 FROM'],
+  ['hot_product', 'takes a part for the whole', 'AND NOT EXISTS', 'OR EXISTS'],
+  ['hot_product', 'looks at no leaders', 'FROM count_top WHERE', 'FROM count_top WHERE 0 AND'],
+  ['hot_post', 'looks at leaders alone', 'FROM count_post WHERE', 'FROM count_post WHERE 0 AND'],
   ['statement', 'lets the provider agree with itself', 'm.amount AS amount', '1 AS amount'],
   ['statement', 'reads one side for both', 'm.source = ?', "m.source = 'ledger' AND ? <> ''"],
 ])('%s notices a mutant that %s', async ([comparison, name, from, to]) => {

@@ -1,5 +1,5 @@
 import { keyOfOperation } from '../src/domain/money.ts'
-import { force, ids, newId, type World, write } from './harness.ts'
+import { force, ids, newId, show, type World, write } from './harness.ts'
 import {
   bookLate,
   failedCapture,
@@ -7,11 +7,13 @@ import {
   insert,
   refund,
   seedClaim,
+  seedCount,
   seedEdge,
   seedEvent,
   seedMember,
   seedOrder,
   seedPayment,
+  seedProduct,
   seedReleased,
   seedSaga,
   seedStock,
@@ -36,7 +38,7 @@ function money(operation: string, at: number, payment: string | null, amount = 5
 }
 
 /** Records as they should be, of everything that is compared. */
-export async function seedClean(at: number, { provided }: World): Promise<void> {
+export async function seedClean(at: number, { provided, clock }: World): Promise<void> {
   const paid = await seedOrder({ at })
   const operation = `op_${newId()}`
   const payment = await seedPayment({ order: paid, at, captures: [{ operation, amount: 500 }] })
@@ -47,6 +49,9 @@ export async function seedClean(at: number, { provided }: World): Promise<void> 
   await seedStock({ at, reserved: 3, open: [{ order: paid, quantity: 3 }] })
   const { follower } = await seedEdge({ at })
   await seedMember({ at })
+  await seedProduct({ at })
+  for (const kind of ['member', 'product', 'post'] as const)
+    await seedCount({ now: clock.now(), kind, shown: { views: 5, ago: 10_000 } })
   const author = newId()
   await write(
     'social',
@@ -136,9 +141,19 @@ async function seedNearMoney(at: number, now: number, { provided }: World): Prom
   await failedCapture(given, at)
 }
 
+/** Counts that were shown before their bucket counted on, that are behind for a moment, or that are not shown at all. */
+async function seedNearShown(now: number): Promise<void> {
+  await seedCount({ now })
+  await seedCount({ now, shown: { views: 5, seq: 7, ago: 7_200_000 } })
+  await seedCount({ now, views: 1, isThawed: true, shown: { views: 5, ago: 10_000 } })
+  await show(`product:${await seedCount({ now })}`, 'what no reader takes')
+  await show(`product:${await seedCount({ now })}`, '1:2:3')
+}
+
 /** What looks wrong to a careless eye, and is right: of everything that is compared. */
 export async function seedNear(at: number, world: World): Promise<void> {
   await seedNearMoney(at, world.clock.now(), world)
+  await seedNearShown(world.clock.now())
   const order = newId()
   await seedSaga('orders', { id: order, state: 'done', at })
   const product = await seedStock({ at, reserved: 3, open: [{ order, quantity: 3 }] })
@@ -182,6 +197,11 @@ export async function seedNear(at: number, world: World): Promise<void> {
     )
 }
 
+function shownWrong(kind: 'member' | 'product' | 'post', key: string): Injected {
+  const about = { comparison: `hot_${kind}`, class: 'hot_view_drift', key }
+  return { ...about, action: 'refill_hot_view', mend: () => show(`${kind}:${key}`, undefined) }
+}
+
 /** One break of everything that can be wrong, each in a way of its own. */
 export const breaks: Readonly<Record<string, Inject>> = {
   'an order that is confirmed, whose payment was never bound': async (at) => {
@@ -202,6 +222,11 @@ export const breaks: Readonly<Record<string, Inject>> = {
     const key = await seedOrder({ at })
     const about = { comparison: 'orders', class: 'missing_external', key, action: 'suspend' }
     return { ...about, holdDays: 2 }
+  },
+  'an order that costs nothing and was paid': async (at) => {
+    const key = await seedOrder({ at, total: 0 })
+    await seedPayment({ order: key, at })
+    return { comparison: 'orders', class: 'missing_internal', key, action: 'investigate' }
   },
   'an order that was paid twice': async (at) => {
     const key = await seedOrder({ at })
@@ -309,19 +334,12 @@ export const breaks: Readonly<Record<string, Inject>> = {
   },
   'a stock that its ledger does not come to': async (at) => {
     const key = await seedStock({ at, came: 10, onHand: 12, reserved: 0, open: [] })
-    // What is free is more than there is: nothing becomes sellable by looking at it.
-    return {
-      comparison: 'stock',
-      class: 'stock_drift',
-      key,
-      action: 'rebuild_reserved',
-      mend: async () => {
-        await write('warehouse', key, {
-          sql: 'UPDATE stock SET on_hand = 10 WHERE product = ?',
-          args: [key],
-        })
-      },
-    }
+    return { comparison: 'stock', class: 'stock_drift', key, action: 'investigate' }
+  },
+  'a reserved count that is above its reservations': async (at) => {
+    const key = await seedStock({ at, reserved: 3, open: [{ order: newId(), quantity: 1 }] })
+    // To rebuild it would free units.
+    return { comparison: 'stock', class: 'stock_drift', key, action: 'investigate' }
   },
   'a stock from which units have vanished': async (at) => {
     const key = await seedStock({ at, came: 10, onHand: 8, reserved: 0, open: [] })
@@ -404,6 +422,48 @@ export const breaks: Readonly<Record<string, Inject>> = {
       await seedClaim('users', { kind: 'handle', text: handle, owner: key, at })
     }
     return { comparison: 'handles', class: 'twin_drift', key, action: 'copy_twin', mend }
+  },
+  'a member whose address leads to nobody': async (at) => {
+    const { id: key, handle } = await seedMember({ at, kinds: ['handle'] })
+    const mend = async () => {
+      await seedClaim('users', { kind: 'email', text: `${handle}@example.org`, owner: key, at })
+    }
+    return { comparison: 'emails', class: 'twin_drift', key, action: 'copy_twin', mend }
+  },
+  'a product whose sku leads to nothing': async (at) => {
+    const { id: key, sku } = await seedProduct({ at, hasClaim: false })
+    const mend = async () => {
+      await seedClaim('catalog', { kind: 'sku', text: sku, owner: key, at })
+    }
+    return { comparison: 'skus', class: 'twin_drift', key, action: 'copy_twin', mend }
+  },
+  'a view that shows more than was ever counted': async (_at, { clock }) => {
+    const shown = { views: 6, seq: 49, ago: 10_000 }
+    const key = await seedCount({ now: clock.now(), kind: 'post', shown })
+    return shownWrong('post', key)
+  },
+  'a view that shows another count of the same moment': async (_at, { clock }) => {
+    const key = await seedCount({ now: clock.now(), kind: 'member', shown: { views: 4, ago: 0 } })
+    return shownWrong('member', key)
+  },
+  'a view that has been behind for long': async (_at, { clock }) => {
+    const shown = { views: 4, seq: 49, ago: 400_000 }
+    const key = await seedCount({ now: clock.now(), shown })
+    return shownWrong('product', key)
+  },
+  'a view of what few look at': async (_at, { clock }) => {
+    const shown = { views: 7, ago: 10_000 }
+    const key = await seedCount({ now: clock.now(), kind: 'post', isRare: true, shown })
+    return shownWrong('post', key)
+  },
+  'a view that claims to be of tomorrow': async (_at, { clock }) => {
+    const key = await seedCount({ now: clock.now(), shown: { views: 5, ago: -30 * 86_400_000 } })
+    return shownWrong('product', key)
+  },
+  'a view that is ahead of all that was written': async (_at, { clock }) => {
+    const shown = { views: 5, seq: 51, ago: 10_000 }
+    const key = await seedCount({ now: clock.now(), shown })
+    return { comparison: 'hot_product', class: 'hot_view_drift', key, action: 'investigate' }
   },
   'an address that leads to a member who has another': async (at) => {
     const { id: owner } = await seedMember({ at })

@@ -1,7 +1,8 @@
-import { slotOfText, slotText, type SqlValue, type Statement } from '@stoa/kernel'
+import { slotOfId, slotOfText, slotText, type SqlValue, type Statement } from '@stoa/kernel'
 
 import type { MoneyEntry } from '../src/domain/money.ts'
-import { ids, newId, write } from './harness.ts'
+import { bucketSlotOf, countKeyOf } from '../src/store/count-rows.ts'
+import { ids, newId, show, write } from './harness.ts'
 
 /** An INSERT of one row. */
 export function insert(table: string, row: Readonly<Record<string, SqlValue>>): Statement {
@@ -403,4 +404,92 @@ export async function seedClaim(
   const row = { slot, kind, text, owner_id: owner, state, claimed_at: at }
   await write(keyspace, slot, insert('lookup', row))
   return `${slot}:${text}`
+}
+
+export async function seedProduct({
+  at,
+  hasClaim = true,
+}: {
+  readonly at: number
+  readonly hasClaim?: boolean
+}) {
+  const id = newId()
+  const sku = `sku-${id}`
+  await write(
+    'catalog',
+    id,
+    insert('product', {
+      id,
+      sku,
+      title: 'A lamp',
+      description: '',
+      category: 'c',
+      price_minor: 1,
+      currency: 'EUR',
+      version: 1,
+      created_at: at,
+    }),
+  )
+  if (hasClaim) await seedClaim('catalog', { kind: 'sku', text: sku, owner: id, at })
+  return { id, sku }
+}
+
+const dayMs = 86_400_000
+/** Of every bucket: its objects share it. */
+const bucketSeq = 50
+/** The slots of a sample are so far apart. */
+const slotsInTurn = 128
+
+export type CountSeed = {
+  /** Now: it is among what is viewed most today. */
+  readonly now: number
+  readonly kind?: 'member' | 'product' | 'post'
+  readonly views?: number
+  /** Few look at it, and its slot has its turn in this hour. */
+  readonly isRare?: boolean
+  /** A part of it lies in a page too. */
+  readonly isThawed?: boolean
+  /** What Redis shows of it, if anything: views, number of the bucket, and how long ago that was, in milliseconds. */
+  readonly shown?: { readonly views: number; readonly seq?: number; readonly ago: number }
+}
+
+/** As the stats service spells what it shows. */
+export function shownText({
+  views,
+  seq = bucketSeq,
+  at,
+}: {
+  readonly views: number
+  readonly seq?: number
+  readonly at: number
+}): string {
+  const seconds = Math.floor((at - 1_577_836_800_000) / 1_000)
+  return `${views},0:${seq.toString(36)}:${seconds.toString(36)}`
+}
+
+function idInTurn(turn: number): string {
+  for (;;) {
+    const id = newId()
+    if (slotOfId(id) % slotsInTurn === turn) return id
+  }
+}
+
+/** An object that was counted, and what is shown of it. */
+export async function seedCount(seed: CountSeed): Promise<string> {
+  const { now, kind = 'product', views = 5, isRare = false, isThawed = false, shown } = seed
+  const turn = Math.floor(now / 3_600_000) % slotsInTurn
+  const id = isRare ? idInTurn(turn) : newId()
+  const { slot, hi, lo } = countKeyOf(id)
+  await write('stats', id, insert(`count_${kind}`, { slot, hi, lo, views, shares: 0 }), {
+    sql: 'INSERT INTO count_bucket (slot, seq) VALUES (?, ?) ON CONFLICT DO NOTHING',
+    args: [bucketSlotOf(slot), bucketSeq],
+  })
+  if (isThawed) await write('stats', id, insert('count_thaw', { slot, kind, hi, lo }))
+  const board = `${kind}.views`
+  const place = slotText(slotOfText(board))
+  const start = Math.floor(now / dayMs) * dayMs
+  const leader = { slot: place, board, start, item: id, n: views, error: 0 }
+  if (!isRare) await write('stats', place, insert('count_top', leader))
+  if (shown !== undefined) await show(`${kind}:${id}`, shownText({ ...shown, at: now - shown.ago }))
+  return id
 }

@@ -111,11 +111,12 @@ async function endedJobs(deps: TierDeps, call: Call): Promise<readonly Job[]> {
   )
 }
 
-/** What has changed in the last hours. */
+/** What has changed in the last hours, and samples. */
 async function hourlyJobs(deps: TierDeps): Promise<readonly Job[]> {
   const hour = Math.floor(deps.clock.now() / hourMs)
   const to = hour * hourMs
-  const jobs = deps.plans.flatMap(({ comparison, changes }) => {
+  const jobs = deps.plans.flatMap(({ comparison, changes, isSampled }) => {
+    if (isSampled === true) return [{ comparison, spansOf: async () => [everything] }]
     if (changes === undefined) return []
     const { keyspace, types, keysOf } = changes
     const spansOf = async (call: Call) => {
@@ -135,8 +136,9 @@ async function hourlyJobs(deps: TierDeps): Promise<readonly Job[]> {
 /** Everything, once a day; of the statement what its digests say. */
 async function dailyJobs(deps: TierDeps): Promise<readonly Job[]> {
   const day = dayOf(deps.clock.now() - dailyAtMs)
+  const daily = deps.plans.filter(({ isSampled }) => isSampled !== true)
   return Promise.all(
-    deps.plans.map(async ({ comparison }) => ({
+    daily.map(async ({ comparison }) => ({
       id: await idOfText(`daily|${comparison.name}|${day}`),
       comparison,
       spansOf: async (call: Call) => {

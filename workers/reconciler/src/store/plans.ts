@@ -1,10 +1,11 @@
-import type { Call, Clock } from '@stoa/kernel'
+import type { Call, Clock, RedisPort } from '@stoa/kernel'
 
 import type { Source } from '../domain/money.ts'
 import type { Plan } from '../domain/plan.ts'
 import { deliveriesPlan } from './comparisons/deliveries.ts'
 import { eventsPlans } from './comparisons/events.ts'
 import { countedPostsPlan, profilePlans, twinsPlans } from './comparisons/graph.ts'
+import { hotViewPlans } from './comparisons/hot-view.ts'
 import { indexPlans } from './comparisons/indexes.ts'
 import { ledgerPlans } from './comparisons/ledger.ts'
 import { deadlinesPlan, ordersPlan, triesPlans } from './comparisons/orders.ts'
@@ -17,6 +18,8 @@ export function plansOf(deps: {
   readonly readerOf: ReaderOf
   /** The reconciler's own keyspace, for what its feeds have brought. */
   readonly own: Reader
+  /** The database of the hot view. */
+  readonly hot: Pick<RedisPort, 'run'>
   readonly clock: Clock
   readonly completeTo: (source: Source, call: Call) => Promise<number>
 }): readonly Plan[] {
@@ -35,5 +38,6 @@ export function plansOf(deps: {
     ...profilePlans(deps),
     countedPostsPlan(deps),
     ...indexPlans(deps),
+    ...hotViewPlans(deps),
   ]
 }

@@ -6,6 +6,7 @@ import { type Call, isFault, typedId } from '@stoa/kernel'
 import type { Repair, Repairs } from '../domain/repairs.ts'
 import { channels } from './comparisons/events.ts'
 import { type RepublishDeps, resendEvent, retellEdge } from './republish.ts'
+import { rowRepairs } from './row-repairs.ts'
 
 type Access = { readonly operatorToken: string }
 
@@ -61,6 +62,7 @@ export function serviceRepairs(
       giveBack(clientOf(payments, fetcher('payments')), deps, idsOf)(mending, call)
   }
   return {
+    ...rowRepairs({ fetcher }, deps),
     ...Object.fromEntries(
       Object.keys(channels).map((name) => [`${name}/resend_events`, resendEvent(deps)]),
     ),

@@ -1,5 +1,5 @@
 import type { Clock } from '@stoa/kernel'
-import { judgePayments, judgeSagas, type Side } from '@stoa/reconciliation'
+import { type Judge, judgePayments, judgeSagas, type Side } from '@stoa/reconciliation'
 
 import { named, withoutLedger } from '../../domain/judges.ts'
 import type { Change, Plan } from '../../domain/plan.ts'
@@ -40,6 +40,13 @@ function ofOrder({ aggregate }: Change): readonly string[] {
 
 const decided = ['order.confirmed', 'order.rejected'] as const
 
+/** Money that is bound to an order which costs nothing: we know of it all there is, and a person says whose it is. */
+const judgeOrders: Judge = (group, look) =>
+  withoutLedger(judgePayments({ fields: { amount: {}, currency: 'exact' } }))(group, look).map(
+    (finding) =>
+      finding.action === 'replay_paid' ? { ...finding, action: 'investigate' } : finding,
+  )
+
 /** What an order says of its money, and what its payments do. */
 export function ordersPlan({ readerOf, clock }: Deps): Plan {
   const comparison = {
@@ -49,10 +56,7 @@ export function ordersPlan({ readerOf, clock }: Deps): Plan {
       tableSide('orders', { reader: readerOf('orders'), page: orderPage, clock }),
       tableSide('payments', { reader: readerOf('payments'), page: paymentPage, clock }),
     ],
-    judge: named(
-      'orders',
-      withoutLedger(judgePayments({ fields: { amount: {}, currency: 'exact' } })),
-    ),
+    judge: named('orders', judgeOrders),
   }
   return {
     comparison,

@@ -1,5 +1,5 @@
 import { type Clock, prefixOf } from '@stoa/kernel'
-import { judgeStock } from '@stoa/reconciliation'
+import { type Finding, type Judge, judgeStock } from '@stoa/reconciliation'
 
 import { halved, named } from '../../domain/judges.ts'
 import type { Change, Plan } from '../../domain/plan.ts'
@@ -26,6 +26,19 @@ function placesOf({ data }: Change): readonly string[] {
   return lists.flatMap(({ product }) => (typeof product === 'string' ? [prefixOf(product)] : []))
 }
 
+function isOnHandRight({ detail }: Finding): boolean {
+  const [total, available, reserved] = ['total', 'available', 'reserved'].map((name) =>
+    Number(detail[name]),
+  ) as [number, number, number]
+  return total === available + reserved
+}
+
+/** What a ledger does not come to stays as wrong when the reserved is rebuilt: it is for somebody who counts. */
+const judgeCell: Judge = (group, look) =>
+  judgeStock(group, look).map((finding) =>
+    isOnHandRight(finding) ? finding : { ...finding, action: 'investigate' },
+  )
+
 export function stockPlan({
   readerOf,
   clock,
@@ -40,7 +53,7 @@ export function stockPlan({
       sides: [tableSide('cells', { reader: readerOf('warehouse'), page: cells, clock })],
       judge: named(
         'stock',
-        halved(judgeStock, ({ open = 0, ...level }) => [{ ...level, sold: 0 }, { quantity: open }]),
+        halved(judgeCell, ({ open = 0, ...level }) => [{ ...level, sold: 0 }, { quantity: open }]),
       ),
     },
     changes: { keyspace: 'orders', types: ['order.placed'], keysOf: placesOf },
