@@ -26,6 +26,7 @@ export {
   type RepairOptions,
   sweepPending,
   verifyLookup,
+  claimMender,
 } from './lookup-repair.ts'
 export { UnkeyedStatementError } from './audit.ts'
 export { compareValues, mergeRows, type OrderBy } from './merge.ts'

@@ -1,6 +1,6 @@
-import type { Call, Clock, Rows, Statement } from '@stoa/kernel'
+import { type Call, type Clock, type Rows, slotText, type Statement } from '@stoa/kernel'
 
-import { type Claim, claimGraceMs, type LookupIndex } from './lookup.ts'
+import { type Claim, claimGraceMs, type LookupIndex, slotOfIndexed } from './lookup.ts'
 import { inWaves, type Router } from './router.ts'
 
 /** Whether the main row of each claim's owner is there and has the text. Gives one answer for each claim, in order. */
@@ -157,5 +157,29 @@ export async function backfillLookup(
     onPage?.({ claimed, ...(next === undefined ? {} : { next }) })
     if (next === undefined) return { claimed, conflicts }
     after = next
+  }
+}
+
+/** Mends single entries of an index. */
+export type ClaimMender = {
+  /** Makes the entry that leads to a main row; false when another owner holds the text. Safe to repeat. Two round trips. */
+  restore(this: void, claim: Claim, call: Call): Promise<boolean>
+  /** Takes a confirmed entry away that leads to the wrong thing. Safe to repeat. One round trip. */
+  remove(this: void, claim: Claim, call: Call): Promise<void>
+}
+
+/** Mends entries one at a time, as a reconciliation asks; a whole index is {@link verifyLookup}'s and {@link backfillLookup}'s. */
+export function claimMender(router: Router, index: LookupIndex): ClaimMender {
+  return {
+    restore: async (claim, call) => {
+      const page = async () => ({ claims: [claim] })
+      return (await backfillLookup(index, { page }, call)).conflicts.length === 0
+    },
+    remove: async (claim, call) => {
+      const { kind, text, owner } = claim
+      const slot = slotOfIndexed(claim)
+      const sql = `DELETE FROM lookup WHERE slot = ? AND kind = ? AND text = ? AND owner_id = ? AND state = 'confirmed'`
+      await router.write(slot, [{ sql, args: [slotText(slot), kind, text, owner] }], call)
+    },
   }
 }

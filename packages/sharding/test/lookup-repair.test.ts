@@ -5,6 +5,7 @@ import {
   backfillLookup,
   type Claim,
   claimGraceMs,
+  claimMender,
   createLookup,
   type LookupIndex,
   sweepPending,
@@ -101,6 +102,36 @@ test('verifyLookup removes entries whose thing is gone or has another text, and 
 
   expect(done).toEqual({ checked: 5, confirmed: 0, removed: 2 })
   expect((await entries()).map(([text]) => text)).toEqual(['a', 'c', 'd'])
+})
+
+describe('claimMender', () => {
+  test('makes an entry that is lacking, once, and not over what another has', async () => {
+    const mender = claimMender(fleet.router, lookup)
+    const claim = claimOf('a')
+
+    expect(await mender.restore(claim, call)).toBe(true)
+    expect(await mender.restore(claim, call)).toBe(true)
+    expect(await mender.restore({ ...claim, owner: ids.root('b') }, call)).toBe(false)
+    expect(await entries()).toEqual([['a', 'confirmed']])
+    expect(await lookup.find('handle', 'a', call)).toBe(claim.owner)
+  })
+
+  test('takes a confirmed entry away, and neither a pending one nor another owner’s', async () => {
+    const mender = claimMender(fleet.router, lookup)
+    const [settled, pending] = [claimOf('a'), claimOf('b')]
+    await lookup.claim([settled, pending], call)
+    await lookup.confirm([settled], call)
+
+    await mender.remove({ ...settled, owner: ids.root('c') }, call)
+    await mender.remove(pending, call)
+    expect(await entries()).toEqual([
+      ['a', 'confirmed'],
+      ['b', 'pending'],
+    ])
+
+    await mender.remove(settled, call)
+    expect(await entries()).toEqual([['b', 'pending']])
+  })
 })
 
 describe('backfillLookup', () => {

@@ -2,7 +2,7 @@ import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspac
 import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
 import { openServiceCache } from '@stoa/http/cache'
-import { createLookup } from '@stoa/sharding'
+import { claimMender, createLookup } from '@stoa/sharding'
 
 import type {
   CategoryStore,
@@ -13,7 +13,6 @@ import type {
 } from './domain/ports.ts'
 import type { Config } from './env.ts'
 import { categoryStore } from './store/categories.ts'
-import { claimStore } from './store/claims.ts'
 import { importStore } from './store/imports.ts'
 import { neighboursOf } from './store/neighbours.ts'
 import { productStore } from './store/products.ts'
@@ -38,7 +37,7 @@ export function buildDeps(config: Config, links: Links): Deps {
     products: productStore({ ...store, cache }),
     categories: categoryStore(access),
     imports: importStore(store),
-    claims: claimStore(access, store.lookup),
+    claims: claimMender(access.router, store.lookup),
     neighbours: neighboursOf(links),
   }
 }

@@ -2,7 +2,7 @@ import { type KeyspaceAccess, openServiceKeyspace } from '@stoa/adapters/keyspac
 import type { Links } from '@stoa/contracts'
 import { report } from '@stoa/http'
 import { openServiceCache } from '@stoa/http/cache'
-import { createLookup } from '@stoa/sharding'
+import { claimMender, createLookup } from '@stoa/sharding'
 
 import type {
   ClaimStore,
@@ -14,7 +14,6 @@ import type {
   SessionStore,
 } from './domain/ports.ts'
 import type { Config } from './env.ts'
-import { claimStore } from './store/claims.ts'
 import { importStore, memberStore } from './store/members.ts'
 import { scryptHasher } from './store/scrypt.ts'
 import { sha256Secrets } from './store/secrets.ts'
@@ -39,7 +38,7 @@ export function buildDeps(config: Config, { defer }: Links): Deps {
     clock: access.clock,
     members: memberStore({ ...store, cache }),
     imports: importStore(store),
-    claims: claimStore(access, store.lookup),
+    claims: claimMender(access.router, store.lookup),
     sessions: sessionStore(access),
     resets: resetStore(access),
     passwords: scryptHasher,
