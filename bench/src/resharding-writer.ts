@@ -17,9 +17,12 @@ export function isMoving(n: number): boolean {
   return n % 8 !== 7
 }
 
+function slotOf(n: number): number {
+  return ((n * 7_919) % movingSlots) + (isMoving(n) ? 0 : movingSlots)
+}
+
 export function idOf(n: number): string {
-  const slot = ((n * 7_919) % movingSlots) + (isMoving(n) ? 0 : movingSlots)
-  return `${slotText(slot)}00${String(n).padStart(15, '0')}`
+  return `${slotText(slotOf(n))}00${String(n).padStart(15, '0')}`
 }
 
 /** Fills a database with its products among the first `count`: with those that move, or with the others. */
@@ -59,7 +62,7 @@ type Known = { version: number; price: number; unsure: number }
 export type Sample = {
   readonly due: number
   readonly answered: number
-  readonly isMoving: boolean
+  readonly slot: number
   readonly isOk: boolean
 }
 
@@ -154,7 +157,7 @@ export function createWriter(router: Router, seeded: number): Writer {
       failures.set(error.message, (failures.get(error.message) ?? 0) + 1)
     }
     busy.delete(n)
-    samples.push({ due, answered: now(), isMoving: isMoving(n), isOk })
+    samples.push({ due, answered: now(), slot: slotOf(n), isOk })
   }
 
   const saturate = async (ms: number): Promise<number> => {

@@ -7,7 +7,7 @@ import { libsqlShard } from '@stoa/adapters/shard'
 import { localProvider } from '@stoa/cli'
 import { rootCall, secureRandom, sleep, type SqlShard, systemClock } from '@stoa/kernel'
 import { devTokens, supervise } from '@stoa/local'
-import { createMover, type MoveProgress } from '@stoa/resharding'
+import { createMover, type MoveProgress, scopesOf } from '@stoa/resharding'
 import {
   cacheTopology,
   catalogueQuery,
@@ -35,6 +35,8 @@ import { atLeast, type Row } from './row.ts'
 
 /** Rows that move; as many again by a seventh stay. */
 const movedRows = Number(process.env['ROWS'] ?? 100_000)
+/** Writes a second while it moves. Default: half of what a few writers can. */
+const writes = Number(process.env['WRITES'] ?? 0)
 const warmUpMs = 1_500
 const capacityMs = 3_000
 const pauseMsMax = 250
@@ -103,16 +105,21 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
 
+/** Keys that nobody took writes for: from just before their freeze until the target served, in milliseconds since 1970. */
+type Pause = { readonly slots: ReadonlySet<number>; readonly from: number; readonly to: number }
+
 type Moved = {
   /** Rows a second while it copied, and over all of it. */
   readonly copyRate: number
   readonly rate: number
-  readonly pauseMs: number
-  /** From just before the freeze until the target served, in milliseconds since 1970. */
-  readonly window: { readonly from: number; readonly to: number }
+  readonly pauses: readonly Pause[]
 }
 
-async function move({ meta, open: openShard, shapes }: Bench): Promise<Moved> {
+/** One move; with how many rows it copied in how many milliseconds. */
+async function moveScope(
+  { meta, open: openShard, shapes }: Bench,
+  { id, slots }: { readonly id: string; readonly slots: readonly number[] },
+): Promise<{ readonly rows: number; readonly ms: number; readonly pause: Pause }> {
   const events: MoveProgress[] = []
   const mover = createMover({
     meta,
@@ -122,38 +129,49 @@ async function move({ meta, open: openShard, shapes }: Bench): Promise<Moved> {
     sleep: wait,
     progress: (event) => events.push(event),
   })
-  const slots = Array.from({ length: movingSlots }, (_, slot) => slot)
   const scope = { kind: 'slots', slots } as const
-  const started = systemClock.now()
-  await mover.start(
-    { id: 'bench', keyspace: 'catalog', scope, source: 'a', target: 'b', shapes },
-    call,
-  )
+  await mover.start({ id, keyspace: 'catalog', scope, source: 'a', target: 'b', shapes }, call)
   const planned = systemClock.now()
-  const { phase, note } = await mover.run('bench', call)
-  const ended = systemClock.now()
+  const { phase, note } = await mover.run(id, call)
   if (phase !== 'done') throw new Error(`Cannot measure: the move is ${phase}: ${note ?? ''}`)
   const copies = events.filter((event) => event.phase === 'copying' && event.copied !== undefined)
-  const copied = copies.reduce((sum, event) => sum + (event.copied ?? 0), 0)
   const served = events.find((event) => event.pauseMs !== undefined)
   if (served?.pauseMs === undefined) throw new Error('Cannot measure: nothing was frozen')
-  const ends = ['copied', 'compared', 'cleaned'].map((what) => {
-    const last = events.findLast((event) => what in event)
-    return `${what} by ${(((last?.at ?? 0) - started) / 1_000).toFixed(1)} s`
-  })
-  console.log(`  ${copied} rows ${ends.join(', ')}; writes waited ${served.pauseMs} ms`)
   return {
-    copyRate: (copied * 1_000) / ((copies.at(-1)?.at ?? ended) - planned),
-    rate: (copied * 1_000) / (ended - started),
-    pauseMs: served.pauseMs,
-    window: { from: served.at - served.pauseMs, to: served.at },
+    rows: copies.reduce((sum, event) => sum + (event.copied ?? 0), 0),
+    ms: (copies.at(-1)?.at ?? planned) - planned,
+    pause: { slots: new Set(slots), from: served.at - served.pauseMs, to: served.at },
   }
 }
 
-/** How long the writes of moved keys took that were due or unanswered while nobody took them. */
-function pausesOf(samples: readonly Sample[], { from, to }: Moved['window']): readonly number[] {
-  const met = samples.filter(({ due, answered }) => due < to && answered > from)
-  return met.filter((each) => each.isMoving).map(({ due, answered }) => answered - due)
+/** All moves, one after the other, as the command line makes them. */
+async function move(bench: Bench): Promise<Moved> {
+  const slots = Array.from({ length: movingSlots }, (_, slot) => slot)
+  const pauses: Pause[] = []
+  let [rows, ms] = [0, 0]
+  const started = systemClock.now()
+  for (const [index, scope] of scopesOf(slots).entries()) {
+    if (scope.kind !== 'slots') throw new Error('Cannot measure: slots make moves of slots')
+    const moved = await moveScope(bench, { id: `bench-${index}`, slots: scope.slots })
+    rows += moved.rows
+    ms += moved.ms
+    pauses.push(moved.pause)
+  }
+  const took = systemClock.now() - started
+  const waits = pauses.map(({ from, to }) => to - from)
+  console.log(
+    `  ${rows} rows in ${pauses.length} moves, ${(took / 1_000).toFixed(1)} s, ${(ms / 1_000).toFixed(1)} of them copying; writes waited ${quantile(waits, 0.5)} ms, at most ${quantile(waits, 1)} ms`,
+  )
+  return { copyRate: (rows * 1_000) / ms, rate: (rows * 1_000) / took, pauses }
+}
+
+/** How long the writes took that were due or unanswered while nobody took those of their key. */
+function pausesOf(samples: readonly Sample[], pauses: readonly Pause[]): readonly number[] {
+  return pauses.flatMap(({ slots, from, to }) =>
+    samples
+      .filter((each) => slots.has(each.slot) && each.due < to && each.answered > from)
+      .map(({ due, answered }) => answered - due),
+  )
 }
 
 async function measure(bench: Bench): Promise<Row[]> {
@@ -166,7 +184,7 @@ async function measure(bench: Bench): Promise<Row[]> {
   const capacity = await writer.saturate(capacityMs)
   const alone = writer.samples.length
   const begun = systemClock.now()
-  const stop = writer.start(capacity / 2)
+  const stop = writer.start(writes > 0 ? writes : capacity / 2)
   const half = { from: movingSlots / 2, to: movingSlots }
   const copy = { to: bare, columns: productColumns }
   const early = await copyBare({ ...copy, from: source }, { from: 0, to: half.from })
@@ -178,13 +196,13 @@ async function measure(bench: Bench): Promise<Row[]> {
   const samples = writer.samples.slice(alone)
   const rate = (samples.length * 1_000) / (systemClock.now() - begun)
   const bareRate = ((early.rows + late.rows) * 1_000) / (early.ms + late.ms)
-  const pauses = pausesOf(during, moved.window)
+  const pauses = pausesOf(during, moved.pauses)
   const took = during.map(({ due, answered }) => answered - due)
   console.log(
     `  writers: capacity ${capacity.toFixed(0)}/s, then ${rate.toFixed(0)}/s; during the move median ${quantile(took, 0.5).toFixed(0)} ms, p99 ${quantile(took, 0.99).toFixed(0)} ms, longest ${quantile(took, 1).toFixed(0)} ms`,
   )
   console.log(
-    `  the cut-over met ${pauses.length} writes: median ${quantile(pauses, 0.5).toFixed(0)} ms, longest ${quantile(pauses, 1).toFixed(0)} ms`,
+    `  the cut-overs met ${pauses.length} writes: median ${quantile(pauses, 0.5).toFixed(0)} ms, longest ${quantile(pauses, 1).toFixed(0)} ms`,
   )
   const { expected, right, extra } = await audit(writer.told, { owner: target, others: [source] })
   const refused = samples.filter(({ isOk }) => !isOk).length
@@ -213,7 +231,7 @@ async function measure(bench: Bench): Promise<Row[]> {
     }),
     atLeast({ name: 'all of the move', value: moved.rate, unit, baseline: bareRate }),
     {
-      name: 'p99 of a write at the cut-over, of at most',
+      name: 'p99 of a write at its cut-over, of at most',
       value: pause,
       unit: 'ms',
       baseline: pauseMsMax,
@@ -232,10 +250,11 @@ async function measure(bench: Bench): Promise<Row[]> {
 }
 
 /**
- * Half of the slots move from one database to another while a writer writes through the router at half of what it could,
- * most of it to keys that move; beside a loop that reads and inserts the same rows and does nothing else, with as many
- * workers, before and after the move, beside the same writer. Mover and writer share a process, and all share the
- * machine. `ROWS` says how many rows move.
+ * Half of the slots move from one database to another, in as many moves as the command line makes of them, while a
+ * writer writes through the router at half of what it could, most of it to keys that move; beside a loop that reads and
+ * inserts the same rows and does nothing else, with as many workers, before and after the moves, beside the same writer.
+ * Mover and writer share a process, and all share the machine. `ROWS` says how many rows move, `WRITES` how many writes
+ * a second there are instead.
  */
 export async function benchResharding(): Promise<Row[]> {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'stoa-bench-'))

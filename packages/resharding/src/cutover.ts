@@ -72,7 +72,8 @@ async function settle(
   if (isLate()) return goOn({ is: 'later', why: `a freeze took ${limits.freezeMs} ms` })
   if (changes.newest > changes.upTo)
     return goOn({ is: 'later', why: `more than ${limits.window} changes were left at the freeze` })
-  if (safeguards.finalReplay) {
+  // Where nothing was captured since the copy was compared, there is nothing that it lacks.
+  if (safeguards.finalReplay && changes.keys.size > 0) {
     const copied = await applyAndReadBack(context, flow, { changes, applied })
     if (copied === undefined) return { is: 'later', why: 'another coordinator was faster' }
     const differences = verifyFrozen(context, changes, copied)
@@ -93,7 +94,7 @@ async function takeOver(context: Context, flow: Flow): Promise<void> {
 
 /**
  * Changes the owner, from whatever point it has reached. From the freeze until the copy serves it is four round trips:
- * freeze and read, replay and read back, hand off, open.
+ * freeze and read, replay and read back, hand off, open. Three when nothing is left to replay.
  */
 export async function cutOver(context: Context, flow: Flow): Promise<Outcome> {
   const { move, options, call } = context

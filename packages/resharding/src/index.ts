@@ -4,6 +4,7 @@
  */
 export { createMover, type Mover } from './mover.ts'
 export { defaultLimits, type MoveLimits, type MoverOptions } from './options.ts'
+export { scopesOf } from './scopes.ts'
 export {
   createReplicaFeed,
   dropReplica,

@@ -1,4 +1,5 @@
 import { type Call, isFault } from '@stoa/kernel'
+import type { ShardInfo } from '@stoa/sharding'
 
 import { advanceMove } from './advance.ts'
 import { backward, type Context, forward } from './context.ts'
@@ -93,13 +94,18 @@ async function contextOf(
 }
 
 async function plan(
-  { options, safeguards }: Engine,
+  { options, limits, safeguards }: Engine,
   request: MoveRequest,
   call: Call,
 ): Promise<MovePlan> {
   const topology = await readTopology(options.meta, call)
-  const { emptyTarget } = safeguards
-  return planMove(request, { topology, open: (shard) => options.open(shard), emptyTarget }, call)
+  const world = {
+    topology,
+    open: (shard: ShardInfo) => options.open(shard),
+    emptyTarget: safeguards.emptyTarget,
+    slotsMax: limits.slots,
+  }
+  return planMove(request, world, call)
 }
 
 function scopeText(scope: MoveScope): string {

@@ -5,6 +5,8 @@ import type { MoveProgress } from './job.ts'
 
 /** Bounds of a move. Each has a default. */
 export type MoveLimits = {
+  /** Slots in one move: they are frozen together, and whoever writes to one waits for all. Default: 1,024. */
+  readonly slots: number
   /** Rows, and bytes of their values, in one batch to the copy. Default: 500, and 1,000,000: a response has 10 MB. */
   readonly rows: number
   readonly bytes: number
@@ -25,6 +27,7 @@ export type MoveLimits = {
 }
 
 export const defaultLimits: MoveLimits = {
+  slots: 1_024,
   rows: 500,
   bytes: 1_000_000,
   chunkRows: 20_000,

@@ -28,7 +28,7 @@ function isSlot(slot: number): boolean {
   return Number.isInteger(slot) && slot >= 0 && slot < slotCount
 }
 
-function checkScope(id: string, scope: MoveScope): void {
+function checkScope(id: string, scope: MoveScope, slotsMax: number): void {
   if (scope.kind === 'slots') {
     if (scope.slots.length === 0 || !scope.slots.every(isSlot))
       throw new InvalidMoveError(
@@ -37,6 +37,11 @@ function checkScope(id: string, scope: MoveScope): void {
       )
     if (new Set(scope.slots).size < scope.slots.length)
       throw new InvalidMoveError(id, 'a slot is named twice')
+    if (scope.slots.length > slotsMax)
+      throw new InvalidMoveError(
+        id,
+        `${scope.slots.length} slots are more than the ${slotsMax} that one move freezes: make several moves of them`,
+      )
     return
   }
   const { lo, hi } = scope
@@ -136,17 +141,19 @@ export async function planMove(
     topology,
     open,
     emptyTarget,
+    slotsMax,
   }: {
     readonly topology: Topology
     readonly open: (shard: ShardInfo) => SqlShard
     readonly emptyTarget: boolean
+    readonly slotsMax: number
   },
   call: Call,
 ): Promise<MovePlan> {
   const { id, scope, shapes, hold = false } = request
   if (!idForm.test(id)) throw new InvalidMoveError(id, 'an id is 1 to 64 of A-Z a-z 0-9 _ . -')
   if (shapes.length === 0) throw new InvalidMoveError(id, 'no table was named')
-  checkScope(id, scope)
+  checkScope(id, scope, slotsMax)
   const infos = sidesOf(request, topology)
   const [source, target] = [open(infos.source), open(infos.target)]
   const [before, beyond] = await Promise.all([

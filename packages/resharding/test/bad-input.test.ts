@@ -42,6 +42,11 @@ describe('a move is refused, before anything moves,', () => {
     ['of no slot', { scope: slots() }, 'invalid_move'],
     ['of a slot that there is not', { scope: slots(16_384) }, 'invalid_move'],
     ['of half a slot', { scope: slots(0.5) }, 'invalid_move'],
+    [
+      'of more slots than one move freezes',
+      { scope: slots(...Array.from({ length: 1_025 }, (_, slot) => slot)) },
+      'invalid_move',
+    ],
     ['of a slot twice', { scope: slots(1, 1) }, 'invalid_move'],
     ['of a range that is empty', { scope: range('00101', '00101') }, 'invalid_move'],
     ['of a range over two slots', { scope: range('00101', '00201') }, 'invalid_move'],

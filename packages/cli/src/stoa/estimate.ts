@@ -6,6 +6,7 @@ import { type Output, table } from './output.ts'
 import { slotsText } from './ranges.ts'
 import { shardIn, type System } from './system.ts'
 import { countRows, type ShardedTable } from './tables.ts'
+import { scopesOfStep } from './units.ts'
 import type { Step, Wish } from './wish.ts'
 
 /** What a move would cost. */
@@ -17,6 +18,8 @@ export type Estimate = {
   readonly billedWrites: number
   /** How long writes to the keys wait, in milliseconds, when nothing else is slow. */
   readonly pauseMs: number
+  /** Of many slots several are made: each pauses its own alone. */
+  readonly parts: number
 }
 
 /** US dollars for a million row writes, about what Turso asks. */
@@ -59,15 +62,17 @@ export async function estimate(
     tables: Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
     rows: sum(() => 1),
     billedWrites: sum(({ writesPerRow }) => writesPerRow + 1),
+    parts: scopesOfStep(step, keyspace).length,
     pauseMs: Math.ceil(pauseRoundTrips * Math.max(1, await roundTripMs(source, call))),
   }
 }
 
-function scopeText({ scope }: Step): string {
+function scopeText({ step: { scope }, parts }: Estimate): string {
   if (scope.kind === 'range') return `${scope.lo}..${scope.hi}`
   const text = slotsText(scope.slots)
   const ranges = text.length <= 24 ? text : `${text.slice(0, 20)}…`
-  return `${scope.slots.length.toLocaleString('en')} slots (${ranges})`
+  const moves = parts === 1 ? '' : ` in ${parts} moves`
+  return `${scope.slots.length.toLocaleString('en')} slots (${ranges})${moves}`
 }
 
 function scopeEvent({ scope }: Step): Readonly<Record<string, string>> {
@@ -105,9 +110,9 @@ export function tellPlan(
   }))
   const { verb, keyspace } = wish
   const event = { event: 'plan', verb, keyspace, newShards, moves, rows, billedWrites }
-  const lines = estimates.map(({ step, ...each }) => [
-    `${step.from} -> ${step.to}`,
-    scopeText(step),
+  const lines = estimates.map((each) => [
+    `${each.step.from} -> ${each.step.to}`,
+    scopeText(each),
     each.rows,
     each.billedWrites,
     `${each.pauseMs} ms`,

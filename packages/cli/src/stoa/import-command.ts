@@ -139,7 +139,7 @@ async function rulesOf(words: ImportWords): Promise<Rules> {
 function follow(progress: Progress): (event: ImportProgress) => void {
   const sent = { import: 0, verify: 0 }
   return ({ phase, part, rows }) => {
-    progress.begin(phase, 0)
+    progress.begin(phase, { total: 0 })
     const now = phase === 'import' ? rows : Math.round(part * rows)
     progress.expect(part > 0 ? Math.round(now / part) : now)
     progress.add(now - sent[phase])

@@ -80,6 +80,11 @@ export function nextIds(stem: string, jobs: readonly Job[], count: number): read
   return Array.from({ length: count }, (_, at) => `${stem}-${round}.${at + 1}`)
 }
 
+/** The order in which the moves of a command were written down. */
+export function inOrder(one: string, other: string): number {
+  return one.localeCompare(other, 'en', { numeric: true })
+}
+
 /** The plan that a move belongs to, when it belongs to one; its own id when that names a plan. */
 export function planIdOf(job: string): string {
   return job.replace(/-\d+\.\d+$/, '')

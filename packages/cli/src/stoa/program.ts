@@ -10,19 +10,17 @@ import {
   run,
   wholeNumber,
 } from './command-line.ts'
-import { drive } from './drive.ts'
 import { BadCommandError } from './faults.ts'
 import { importCommand, type ImportWords } from './import-command.ts'
-import { planIdOf, readJobs, tellJobs } from './jobs.ts'
+import { readJobs, tellJobs } from './jobs.ts'
 import { migrateCommand } from './migrate-command.ts'
 import { exitCodes, outputOf, tellFailure } from './output.ts'
-import { endPlan, readOpenPlans, tellPlans } from './plans.ts'
+import { readOpenPlans, tellPlans } from './plans.ts'
 import { addReference } from './reference-program.ts'
 import { addReplica } from './replica-program.ts'
 import { reshape } from './reshape.ts'
-import { abort, resume } from './resume.ts'
+import { abort, endHolding, resume } from './resume.ts'
 import { survey } from './shards.ts'
-import { moverOf } from './system.ts'
 import { verify } from './verify.ts'
 import { type Verb, verbs } from './wish.ts'
 
@@ -105,20 +103,14 @@ function addReshaping(program: Command, exit: Exit): void {
 function addAsking(program: Command, exit: Exit): void {
   const asked = {
     abort: 'take a move back that has not handed over; of a plan, what is unfinished',
-    reverse: 'hand back a move that holds',
-    complete: 'end the holding of a move: the old copy is deleted',
+    reverse: 'hand back a move that holds, or all of a plan that do',
+    complete: 'end the holding of a move, or of a plan: the old copy is deleted',
   } as const
   for (const what of ['abort', 'reverse', 'complete'] as const) {
     const command = plain(`${what} <job>`, asked[what]).action(
       async (id: string, words: Common) => {
         exit.code = await run(words, async (tools) => {
-          if (what === 'abort') return abort(tools, id)
-          const call = rootCall(`stoa ${what}`)
-          await moverOf(tools.system)[what](id, call)
-          // Whoever went on with the plan would make the move again.
-          if (what === 'reverse')
-            await endPlan(tools.system, { id: planIdOf(id), state: 'dropped' }, call)
-          return drive({ ...tools, maxRate: undefined }, [id])
+          return what === 'abort' ? abort(tools, id) : endHolding(tools, what, id)
         })
       },
     )

@@ -9,13 +9,14 @@ import { levelReferences } from '../references.ts'
 import { drive, type DriveOptions } from './drive.ts'
 import { type Estimate, estimate, tellPlan } from './estimate.ts'
 import { BadCommandError, NotConfirmedError, PlanDroppedError } from './faults.ts'
-import { isUnfinished, nextIds, readJobs, stemOf } from './jobs.ts'
+import { inOrder, isUnfinished, type Job, nextIds, readJobs, stemOf } from './jobs.ts'
 import { addShard, checkNewName } from './new-database.ts'
 import { exitCodes } from './output.ts'
 import { endPlan, openPlan, readOpenPlans } from './plans.ts'
 import { keyspaceIn, moverOf, readTopology, shardIn, type System } from './system.ts'
 import { cutFinder, type ShardedTable, tablesOf } from './tables.ts'
-import { isFulfilled, type Step, type Waves, wavesOf, type Wish } from './wish.ts'
+import { scopesOfStep } from './units.ts'
+import { isFulfilled, type Waves, wavesOf, type Wish } from './wish.ts'
 
 export type ReshapeOptions = DriveOptions & {
   readonly wish: Wish
@@ -54,29 +55,30 @@ async function planOf(
   const tables = await tablesOf(system.open(shardIn(keyspace, first.shard)), call)
   const findCuts = cutFinder(system, tables, call)
   if (wish.from !== undefined) shardIn(keyspace, wish.from)
+  const stem = `${stemOf(wish)}-`
+  const isBegun = (await readJobs(system, call)).some(({ id }) => id.startsWith(stem))
   const isDone = (wish.verb === 'drain' || wish.verb === 'merge') && isFulfilled(wish, keyspace)
-  const waves = isDone ? [] : await wavesOf(wish, withEmpty(keyspace, newShards), findCuts)
+  const waves = isDone
+    ? []
+    : await wavesOf(wish, withEmpty(keyspace, newShards), { findCuts, isBegun })
   return { keyspace, tables, waves, newShards }
 }
 
-function requestOf(
-  { wish, hold }: ReshapeOptions,
-  { tables }: Plan,
-  { id, step }: { readonly id: string; readonly step: Step },
-): MoveRequest {
-  const { from: source, to: target, scope } = step
-  const shapes = tables.map(({ name, key, primaryKey }) => ({ name, key, primaryKey }))
-  return { id, keyspace: wish.keyspace, scope, source, target, shapes, hold }
-}
-
-/** The moves that can be made now, as they are written down. */
+/** The moves that can be made now, as they are written down: a step of many slots takes several. */
 function requestsOf(
-  options: ReshapeOptions,
-  plan: Plan,
-  ids: readonly string[],
+  { wish, hold }: ReshapeOptions,
+  { keyspace, tables, waves: [wave = []] }: Plan,
+  jobs: readonly Job[],
 ): readonly MoveRequest[] {
-  const [wave = []] = plan.waves
-  return wave.map((step, at) => requestOf(options, plan, { id: ids[at] ?? '', step }))
+  const shapes = tables.map(({ name, key, primaryKey }) => ({ name, key, primaryKey }))
+  const moves = wave.flatMap((step) =>
+    scopesOfStep(step, keyspace).map((scope) => ({ step, scope })),
+  )
+  const ids = nextIds(stemOf(wish), jobs, moves.length)
+  return moves.map(({ step: { from: source, to: target }, scope }, at) => {
+    const id = ids[at] ?? ''
+    return { id, keyspace: wish.keyspace, scope, source, target, shapes, hold }
+  })
 }
 
 /** Asks the databases of every move whether it can be. Changes nothing. @throws as `Mover.plan` */
@@ -123,15 +125,14 @@ async function prepare({ system, wish, output }: ReshapeOptions, plan: Plan, cal
 
 /** Writes the moves of the first wave down; answers their ids. */
 async function begin(options: ReshapeOptions, plan: Plan, call: Call): Promise<readonly string[]> {
-  const { system, wish } = options
+  const { system } = options
   const jobs = await readJobs(system, call)
-  const ids = nextIds(stemOf(wish), jobs, plan.waves[0]?.length ?? 0)
-  const requests = requestsOf(options, plan, ids)
+  const requests = requestsOf(options, plan, jobs)
   // All are looked at before the first is written down: one that cannot be leaves nothing half done.
   await checkAll(options, requests, call)
   const mover = moverOf(system)
   for (const request of requests) await mover.start(request, call)
-  return ids
+  return requests.map(({ id }) => id)
 }
 
 async function isOpen({ system, wish }: ReshapeOptions, call: Call): Promise<boolean> {
@@ -139,21 +140,30 @@ async function isOpen({ system, wish }: ReshapeOptions, call: Call): Promise<boo
   return plans.some(({ id }) => id === stemOf(wish))
 }
 
+/** The moves of a command that somebody has to go on with. */
+async function leftOf({ system, wish }: ReshapeOptions, call: Call): Promise<readonly string[]> {
+  const stem = `${stemOf(wish)}-`
+  return (await readJobs(system, call))
+    .filter((job) => job.id.startsWith(stem) && isUnfinished(job))
+    .map(({ id }) => id)
+    .toSorted(inOrder)
+}
+
 /** Goes on with what an earlier run of the same command left. */
 async function goOn(options: ReshapeOptions, call: Call): Promise<number | undefined> {
   const { system, wish, output, isDryRun } = options
-  const stem = `${stemOf(wish)}-`
-  const left = (await readJobs(system, call))
-    .filter((job) => job.id.startsWith(stem) && isUnfinished(job))
-    .map(({ id }) => id)
-    .toSorted()
+  let left = await leftOf(options, call)
   const isBegun = left.length > 0 || (await isOpen(options, call))
   if (!isBegun || isDryRun) return undefined
-  if (left.length > 0) output.note(`Going on with ${left.join(', ')}`)
-  const code = await drive(options, left)
-  if (code !== exitCodes.done) return code
+  while (left.length > 0) {
+    output.note(`Going on with ${left.join(', ')}`)
+    const code = await drive(options, left)
+    if (code !== exitCodes.done) return code
+    // Another run of the command may just be writing them down.
+    left = await leftOf(options, call)
+  }
   const keyspace = keyspaceIn(await readTopology(system, call), wish.keyspace)
-  return isFulfilled(wish, keyspace) ? code : undefined
+  return isFulfilled(wish, keyspace) ? exitCodes.done : undefined
 }
 
 /**
@@ -177,7 +187,7 @@ async function planAndMake(options: ReshapeOptions, call: Call): Promise<number>
   const { system, wish, output, isDryRun, isAgreed } = options
   const plan = await planOf(options, await readTopology(system, call), call)
   const isNothing = plan.waves.length === 0
-  const requests = requestsOf(options, plan, nextIds(stemOf(wish), [], plan.waves[0]?.length ?? 0))
+  const requests = requestsOf(options, plan, [])
   const isThere = ({ target }: MoveRequest) => !plan.newShards.includes(target)
   await checkAll(options, requests.filter(isThere), call)
   const estimates = await estimateAll(system, plan, call)
@@ -193,7 +203,8 @@ async function make(options: ReshapeOptions, first: Plan, call: Call): Promise<n
   const { system, wish, hold } = options
   const id = stemOf(wish)
   await prepare(options, first, call)
-  const isLong = first.waves.flat().length > 1
+  const moves = first.waves.flat().flatMap((step) => scopesOfStep(step, first.keyspace))
+  const isLong = moves.length > 1
   if (isLong) await openPlan(system, { id, wish, hold }, call)
   let plan = first
   for (let left = first.waves.length; left > 0; left = Math.min(left - 1, plan.waves.length)) {

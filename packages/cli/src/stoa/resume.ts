@@ -1,7 +1,7 @@
 import { type Call, isFault, rootCall } from '@stoa/kernel'
 
 import { drive, type DriveOptions } from './drive.ts'
-import { isUnfinished, type Job, planIdOf, readJobs } from './jobs.ts'
+import { inOrder, isUnfinished, type Job, planIdOf, readJobs } from './jobs.ts'
 import { exitCodes } from './output.ts'
 import { endPlan, type OpenPlan, readOpenPlans } from './plans.ts'
 import { reshape } from './reshape.ts'
@@ -69,5 +69,27 @@ export async function abort(tools: Omit<DriveOptions, 'maxRate'>, id: string): P
   if (!isPlan) await moverOf(system).abort(id, call)
   if (!isPlan) await endPlan(system, { id: planIdOf(id), state: 'dropped' }, call)
   const ids = isPlan ? await abortPlan(tools, id, call) : [id]
+  return drive({ ...tools, maxRate: undefined }, ids)
+}
+
+/**
+ * Ends the holding of a move, or of all moves of a plan that hold, one way or the other. A plan of which something is
+ * handed back is given up. Answers the exit code.
+ */
+export async function endHolding(
+  tools: Omit<DriveOptions, 'maxRate'>,
+  what: 'complete' | 'reverse',
+  id: string,
+): Promise<number> {
+  const { system } = tools
+  const call = rootCall(`stoa ${what}`)
+  const jobs = await readJobs(system, call)
+  const isHeld = (job: Job) => planIdOf(job.id) === id && job.phase === 'holding'
+  const held = jobs.some((job) => job.id === id) ? [] : jobs.filter(isHeld)
+  const ids = held.length === 0 ? [id] : held.map((job) => job.id).toSorted(inOrder)
+  const mover = moverOf(system)
+  for (const each of ids) await mover[what](each, call)
+  // Whoever went on with the plan would make the moves again.
+  if (what === 'reverse') await endPlan(system, { id: planIdOf(id), state: 'dropped' }, call)
   return drive({ ...tools, maxRate: undefined }, ids)
 }

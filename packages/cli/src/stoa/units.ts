@@ -1,8 +1,9 @@
+import { defaultLimits, type MoveScope, scopesOf } from '@stoa/resharding'
 import type { Keyspace } from '@stoa/sharding'
 
 import { BadCommandError } from './faults.ts'
 import { slotsText } from './ranges.ts'
-import type { Waves, Wish } from './wish.ts'
+import type { Step, Waves, Wish } from './wish.ts'
 
 /** The option by which a plan keeps groups of slots whole. */
 export function unitOf({ unit }: Pick<Keyspace, 'unit'>): { readonly unit?: number } {
@@ -38,4 +39,13 @@ export function requireWhole(
         `Cannot ${verb} slots ${slotsText(stray)}: keyspace "${name}" moves in whole groups of ${unit} slots, from a multiple of it`,
       )
   }
+}
+
+/** What the moves of a step take, each as many slots as are frozen together, in whole groups. */
+export function scopesOfStep(
+  { scope }: Step,
+  { unit = 1 }: Pick<Keyspace, 'unit'>,
+): readonly MoveScope[] {
+  if (scope.kind === 'range') return [scope]
+  return scopesOf(scope.slots, Math.max(unit, defaultLimits.slots))
 }

@@ -48,11 +48,17 @@ export type Waves = readonly (readonly Step[])[]
 /** Looks into the databases for keys that cut `span` into parts of as many rows each. */
 export type FindCuts = (span: KeySpan, parts: number, map: SlotMap) => Promise<readonly string[]>
 
-type Planned = {
+/** What the topology does not tell. */
+type Asked = {
+  readonly findCuts: FindCuts
+  /** Whether some moves of the wish were made or written down. */
+  readonly isBegun: boolean
+}
+
+type Planned = Asked & {
   readonly wish: Wish
   readonly keyspace: Keyspace
   readonly map: SlotMap
-  readonly findCuts: FindCuts
 }
 
 function need(value: string | undefined, { verb }: Wish, flag: string): string {
@@ -165,11 +171,26 @@ function merge(planned: Planned): Waves {
   return [slotSteps(plan), overrideSteps(planned, from, plan)]
 }
 
-function split({ wish, keyspace }: Planned): Waves {
+/** What a split that was begun moves in all: what the new shard has was the old one's. Undefined when it cannot be. */
+function begunSplit(keyspace: Keyspace, from: string, into: string): readonly number[] | undefined {
+  const held = slotsAt({ keyspace }, into)
+  if (held.length === 0 || !holds(keyspace, from)) return undefined
+  const current = keyspace.slots.map((range) =>
+    range.shard === into ? { ...range, shard: from } : range,
+  )
+  const { moves } = planSplit({ current, from, into, ...unitOf(keyspace) })
+  const slots = new Set(moves.flatMap((each) => each.slots))
+  return held.every((slot) => slots.has(slot)) ? [...slots] : undefined
+}
+
+function split(planned: Planned): Waves {
+  const { wish, keyspace } = planned
   const from = need(wish.from, wish, 'from')
   shardIn(keyspace, from)
-  const pair = { current: keyspace.slots, from, into: oneTarget(wish), ...unitOf(keyspace) }
-  return [slotSteps(planSplit(pair))]
+  const into = oneTarget(wish)
+  const begun = planned.isBegun ? begunSplit(keyspace, from, into) : undefined
+  if (begun !== undefined) return [movedSlots(planned, begun, into)]
+  return [slotSteps(planSplit({ current: keyspace.slots, from, into, ...unitOf(keyspace) }))]
 }
 
 /** The keys at which an owner is to be cut: those that were said, or where it is cut already, or by rows. */
@@ -233,10 +254,10 @@ const planners: Readonly<Record<Verb, (planned: Planned) => Waves | Promise<Wave
  * @throws InvalidTopologyError, InvalidPlacementError, ImpossiblePlanError when the map is no partition or cannot become
  *   what is wished.
  */
-export async function wavesOf(wish: Wish, keyspace: Keyspace, findCuts: FindCuts): Promise<Waves> {
+export async function wavesOf(wish: Wish, keyspace: Keyspace, asked: Asked): Promise<Waves> {
   const map = slotMapOf(wish.keyspace, keyspace)
   if (wish.from !== undefined) shardIn(keyspace, wish.from)
-  const waves = await planners[wish.verb]({ wish, keyspace, map, findCuts })
+  const waves = await planners[wish.verb]({ wish, keyspace, map, ...asked })
   requireWhole(wish, keyspace, waves)
   return waves.filter((wave) => wave.length > 0)
 }
@@ -245,8 +266,10 @@ export async function wavesOf(wish: Wish, keyspace: Keyspace, findCuts: FindCuts
 export function isFulfilled({ verb, from, to }: Wish, keyspace: Keyspace): boolean {
   const { slots, ranges = [] } = keyspace
   switch (verb) {
-    case 'split':
-      return to.some((name) => holds(keyspace, name))
+    case 'split': {
+      const [into = ''] = to
+      return begunSplit(keyspace, from ?? '', into)?.length === slotsAt({ keyspace }, into).length
+    }
     case 'drain':
     case 'merge':
       return ![...slots, ...ranges].some(({ shard }) => shard === from)

@@ -41,7 +41,8 @@ describe('stoa split', () => {
     const written = await writer.stop()
 
     expect(code).toBe(0)
-    expect(events.find(({ event }) => event === 'move')).toMatchObject({ phase: 'done' })
+    const moves = events.filter(({ event }) => event === 'move')
+    expect(moves.map(({ phase }) => phase)).toEqual(['done', 'done', 'done', 'done'])
     expect(await slotsOf('social-2')).toBe(4_096)
     expect(written.length).toBeGreaterThan(5)
     expect(await misplaced(town, [...seeded, ...written])).toEqual(whole)
@@ -61,9 +62,30 @@ describe('stoa split', () => {
     const jobs = await town.stoa('jobs')
     const { code, events } = await town.stoa('resume')
 
-    expect(jobs.events.map(({ phase }) => phase)).toEqual(['copying'])
+    const phases = jobs.events.filter(({ event }) => event === 'job').map(({ phase }) => phase)
+    expect(phases.toSorted()).toEqual(['copying', 'planned', 'planned', 'planned'])
     expect(code).toBe(0)
     expect(events.at(-1)).toMatchObject({ event: 'move', phase: 'done' })
+    expect(await slotsOf('social-2')).toBe(4_096)
+    expect(await misplaced(town, seeded)).toEqual(whole)
+    expect((await town.stoa('jobs')).events).toEqual([])
+  })
+
+  test('killed before all of its moves were written down moves what it was to, and no more', async () => {
+    const seeded = await seedPosts(town, 600)
+    const words = ['split', 'social', '--from', 'social-0', '--to', 'social-2', '--yes']
+    const child = town.start(...words, '--max-rate', '150')
+    await child.until(isCopying)
+    child.process.kill('SIGKILL')
+    await child.ended
+    // The others have not begun: it is as if they had never been written.
+    const forget = { sql: "DELETE FROM reshard_job WHERE phase = 'planned'", args: [] }
+    const [forgotten] = await town.meta.batch([forget], 'write', call)
+
+    const { code } = await town.stoa(...words)
+
+    expect(forgotten?.rowsAffected).toBe(3)
+    expect(code).toBe(0)
     expect(await slotsOf('social-2')).toBe(4_096)
     expect(await misplaced(town, seeded)).toEqual(whole)
     expect((await town.stoa('jobs')).events).toEqual([])
@@ -214,9 +236,11 @@ describe('stoa abort, reverse and complete', () => {
     await child.until(isCopying)
     child.process.kill('SIGINT')
     await child.ended
-    const job = String((await town.stoa('jobs')).events[0]?.['id'])
+    const plan = (await town.stoa('jobs')).events.find(({ event }) => event === 'open_plan')
 
-    expect((await town.stoa('abort', job)).events.at(-1)).toMatchObject({ phase: 'aborted' })
+    const aborted = await town.stoa('abort', String(plan?.['id']))
+    const ends = aborted.events.filter(({ event }) => event === 'move')
+    expect(ends.map(({ phase }) => phase)).toEqual(['aborted', 'aborted', 'aborted', 'aborted'])
     expect(await slotsOf('social-0')).toBe(8_192)
     expect(await misplaced(town, seeded)).toEqual(whole)
 
@@ -234,6 +258,27 @@ describe('stoa abort, reverse and complete', () => {
       phase: 'done',
     })
     expect(await slotsOf('social-0')).toBe(8_092)
+    expect(await misplaced(town, seeded)).toEqual(whole)
+  })
+
+  test('end the holding of all moves of a plan', async () => {
+    const seeded = await seedPosts(town, 200)
+    const hold = ['move', 'social', '--slots', '0-1499', '--to', 'social-1', '--hold', '--yes']
+    const planIn = (events: Awaited<ReturnType<Town['stoa']>>['events']) =>
+      String(events.at(-1)?.['job']).replace(/-\d+\.\d+$/, '')
+    const phasesOf = async (what: string, id: string) =>
+      (await town.stoa(what, id)).events
+        .filter(({ event }) => event === 'move')
+        .map(({ phase }) => phase)
+
+    const held = await town.stoa(...hold)
+    expect(await slotsOf('social-0')).toBe(6_692)
+    expect(await phasesOf('reverse', planIn(held.events))).toEqual(['reversed', 'reversed'])
+    expect(await slotsOf('social-0')).toBe(8_192)
+
+    const again = await town.stoa(...hold)
+    expect(await phasesOf('complete', planIn(again.events))).toEqual(['done', 'done'])
+    expect(await slotsOf('social-0')).toBe(6_692)
     expect(await misplaced(town, seeded)).toEqual(whole)
   })
 })

@@ -12,7 +12,7 @@ const keyspace = { shards, slots: evenSlots(['stats-0', 'stats-1'], 64), unit: 6
 
 function planned(wish: Partial<Wish>) {
   const whole = { verb: 'move', keyspace: 'stats', to: ['stats-1'], weights: [], ...wish } as const
-  return wavesOf(whole, keyspace, async () => [])
+  return wavesOf(whole, keyspace, { findCuts: async () => [], isBegun: false })
 }
 
 test('slots that are whole groups move', async () => {
