@@ -39,7 +39,8 @@ type Held = { readonly topology: Topology; readonly maps: Map<string, SlotMap> }
 export function cacheTopology(read: TopologySource, near?: NearTopology): TopologyCache {
   let held: Held | undefined
   const hold = (topology: Topology): Held => {
-    if (held === undefined || topology.version >= held.topology.version) {
+    // The same version again keeps its compiled maps.
+    if (held === undefined || topology.version > held.topology.version) {
       held = { topology, maps: new Map() }
     }
     return held
