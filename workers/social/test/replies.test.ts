@@ -1,7 +1,7 @@
 import { prefixOf, slotOfId } from '@stoa/kernel'
-import { describe, expect, test } from 'vitest'
+import { setApart } from '@stoa/testing/apart'
+import { describe, expect, inject, test } from 'vitest'
 
-import { setApart } from './apart.ts'
 import {
   type Answer,
   ask,
@@ -25,6 +25,11 @@ async function newPost(): Promise<{ readonly author: string; readonly path: stri
 
 function reply(path: string, text: string, key: string = crypto.randomUUID()): Promise<Answer> {
   return ask('POST', path, { as: stranger(), key, body: { text } })
+}
+
+/** Sets a part of an author's keys apart, as a move would leave it. */
+function apart(range: { from: string; to: string }, sides: { shard: string; target: string }) {
+  return setApart(inject('stoaEnv'), { keyspace: 'social', ...range }, sides)
 }
 
 /** What is listed, page by page. */
@@ -146,7 +151,7 @@ describe('replies whose lanes are set apart', () => {
     const { author, path } = await newPost()
     const prefix = prefixOf(author)
     const range = { from: `${prefix}G`, to: `${prefix}R` }
-    await setApart('social', range, sidesOf(author))
+    await apart(range, sidesOf(author))
 
     for (const text of texts(40)) expect((await reply(path, text)).status).toBe(201)
 
@@ -164,7 +169,7 @@ describe('replies whose lanes are set apart', () => {
   test('are found by a retry in the lane of the first try, and by id', async () => {
     const { author, path } = await newPost()
     const prefix = prefixOf(author)
-    await setApart('social', { from: `${prefix}G`, to: `${prefix}~` }, sidesOf(author))
+    await apart({ from: `${prefix}G`, to: `${prefix}~` }, sidesOf(author))
     const as = stranger()
 
     const first = await ask('POST', path, { as, key: 'k', body: { text: 'Far.' } })
@@ -181,7 +186,7 @@ describe('replies whose lanes are set apart', () => {
     const near = await newPost()
     const far = await newPost()
     const prefix = prefixOf(far.author)
-    await setApart('social', { from: `${prefix}G`, to: `${prefix}R` }, sidesOf(far.author))
+    await apart({ from: `${prefix}G`, to: `${prefix}R` }, sidesOf(far.author))
     await reply(far.path, 'Wakes the map.')
     await listOf(far.path)
 

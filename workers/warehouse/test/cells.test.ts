@@ -1,9 +1,9 @@
 import { prefixOf, slotOfId } from '@stoa/kernel'
+import { setApart } from '@stoa/testing/apart'
 import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 
 import { cellsOf, entryOf } from '../src/domain/cell.ts'
-import { setApart } from './apart.ts'
 import {
   askOnce,
   brokenRules,
@@ -45,7 +45,8 @@ async function newHot(stock: number, cells: number): Promise<string> {
   const [home, other] = slotOfId(product) < 8_192 ? [0, 1] : [1, 0]
   const prefix = prefixOf(product)
   const sides = { shard: `warehouse-${home}`, target: `warehouse-${other}` }
-  await setApart('warehouse', { from: `${prefix}G`, to: `${prefix}R` }, sides)
+  const range = { keyspace: 'warehouse', from: `${prefix}G`, to: `${prefix}R` }
+  await setApart(inject('stoaEnv'), range, sides)
   await deliver(created(product, stock))
   if (cells > 1) await spread(product, cells)
   await settle(product)

@@ -8,6 +8,7 @@ import {
   systemClock,
 } from '@stoa/kernel'
 import { newEvent } from '@stoa/messaging'
+import { setApart } from '@stoa/testing/apart'
 import { barrier, newToken } from '@stoa/transactions'
 import { describe, expect, inject, test } from 'vitest'
 
@@ -25,7 +26,6 @@ import { take } from '../src/domain/spread.ts'
 import { arrivalStatements } from '../src/store/arrivals.ts'
 import { branchStatements, isCellsMoved, reservationsFrom } from '../src/store/branches.ts'
 import { giveStatements } from '../src/store/give.ts'
-import { setApart } from './apart.ts'
 import { brokenRules, created, ids, levelOf, newId, openTries } from './harness.ts'
 
 const call = rootCall('test')
@@ -244,9 +244,10 @@ async function play(scene: Theatre): Promise<boolean> {
 async function playMoved({ ask }: Theatre): Promise<boolean> {
   const product = newId()
   const home = slotOfId(product) < 8_192 ? 0 : 1
-  const range = { from: `${prefixOf(product)}G`, to: `${prefixOf(product)}~` }
+  const place = prefixOf(product)
+  const range = { keyspace: 'warehouse', from: `${place}G`, to: `${place}~` }
   const sides = { shard: `warehouse-${home}`, target: `warehouse-${1 - home}` }
-  await setApart('warehouse', range, sides)
+  await setApart(env, range, sides)
   const order = newId()
   const branch = { gid: order, branch: 'stock', op: 'try', order, product, quantity: 3 } as const
   const way = { at: entryOf(product, order), tried: new Set<string>(), places: [cellsOf(product)] }

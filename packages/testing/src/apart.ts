@@ -2,14 +2,18 @@ import { allShards } from '@stoa/adapters/keyspace'
 import { libsqlShard } from '@stoa/adapters/libsql'
 import { rootCall, type Statement } from '@stoa/kernel'
 import type { Topology } from '@stoa/sharding'
-import { inject } from 'vitest'
 
-const env = inject('stoaEnv')
-const database = { metaUrl: env['META_URL'] ?? '', token: env['LIBSQL_TOKEN'] ?? '' }
 const call = rootCall('test')
 
-async function run(shard: string, statement: Statement): Promise<void> {
-  const shards = await allShards(database, call)
+/** The variables of the platform, as `stoaEnv` has them. */
+type Platform = Readonly<Record<string, string>>
+
+function databaseOf(env: Platform) {
+  return { metaUrl: env['META_URL'] ?? '', token: env['LIBSQL_TOKEN'] ?? '' }
+}
+
+async function run(env: Platform, shard: string, statement: Statement): Promise<void> {
+  const shards = await allShards(databaseOf(env), call)
   await shards.find(({ name }) => name === shard)?.batch([statement], 'write', call)
 }
 
@@ -18,15 +22,16 @@ async function run(shard: string, statement: Statement): Promise<void> {
  * another of its keyspace. The service is not told: the fence is to send it there.
  */
 export async function setApart(
-  keyspace: string,
-  range: { readonly from: string; readonly to: string },
+  env: Platform,
+  range: { readonly keyspace: string; readonly from: string; readonly to: string },
   { shard: source, target }: { readonly shard: string; readonly target: string },
 ): Promise<void> {
-  const { from, to } = range
+  const { keyspace, from, to } = range
   const piece = `INSERT INTO _slot_owner (lo, hi, epoch, state, peer) VALUES (?, ?, 2, ?, ?)`
-  await run(source, { sql: piece, args: [from, to, 'handed_off', target] })
-  await run(target, { sql: piece, args: [from, to, 'serving', null] })
-  const meta = libsqlShard({ name: 'meta', url: database.metaUrl, token: database.token })
+  await run(env, source, { sql: piece, args: [from, to, 'handed_off', target] })
+  await run(env, target, { sql: piece, args: [from, to, 'serving', null] })
+  const { metaUrl, token } = databaseOf(env)
+  const meta = libsqlShard({ name: 'meta', url: metaUrl, token })
   const asked = { sql: 'SELECT document FROM topology', args: [] }
   const [rows] = await meta.batch([asked], 'read', call)
   const keyspaces = JSON.parse(String(rows?.rows[0]?.[0])) as Record<
