@@ -114,7 +114,7 @@ export const events = {
       currency,
       by: z.enum(['buyer', 'operator']),
     }),
-    consumers: [],
+    consumers: ['notifier', 'stats'],
   },
   'goods.received': {
     data: z.object({

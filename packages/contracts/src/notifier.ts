@@ -13,7 +13,7 @@ import {
 import { route } from './route.ts'
 
 /** The events a merchant may subscribe to, by the names of Standard Webhooks. */
-export const webhookTypes = ['order.confirmed', 'order.rejected'] as const
+export const webhookTypes = ['order.confirmed', 'order.rejected', 'order.cancelled'] as const
 
 /**
  * How a receiver says that it has a delivery: `status` by any 2xx; `body` by a 2xx whose body is `success` or

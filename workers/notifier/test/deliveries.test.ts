@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { attemptsMax } from '../src/domain/schedule.ts'
 import { signedHeaders } from '../src/domain/sign.ts'
 import {
+  cancellationOf,
   confirmed,
   deliver,
   deliveriesOf,
@@ -33,6 +34,19 @@ describe('order events', () => {
     expect(rows).toEqual([[rows[0]?.[0], 'pending', 0, null]])
     expect(await dueOf(wanting.member)).toEqual([rows[0]?.[0]])
     expect(await deliveriesOf(other.member)).toEqual([])
+  })
+
+  test('of a cancelled order reach whoever wants to hear of it, once', async () => {
+    const both = await merchant('200', ['order.confirmed', 'order.cancelled'])
+    const other = await merchant('200', ['order.confirmed'])
+    const event = confirmed(both.member, other.member)
+    const back = cancellationOf(event)
+
+    await deliver([event, back])
+    await deliver([back])
+
+    expect(await deliveriesOf(both.member)).toHaveLength(2)
+    expect(await deliveriesOf(other.member)).toHaveLength(1)
   })
 
   test('make it once when they come twice, also in one delivery and at the same time', async () => {

@@ -18,7 +18,7 @@ import { attemptsMax } from '../src/domain/schedule.ts'
 import { newSecret, signatureOf, signedHeaders, verificationOf } from '../src/domain/sign.ts'
 import { readConfig } from '../src/env.ts'
 import { postWebhook } from '../src/store/post-webhook.ts'
-import { confirmed, newId, told } from './harness.ts'
+import { cancellationOf, confirmed, newId, told } from './harness.ts'
 import { still } from './world.ts'
 
 const ids = createIds({ clock: manualClock(1_790_000_000_000), random: secureRandom })
@@ -212,6 +212,24 @@ describe('payloadOf', () => {
       type: 'order.rejected',
       data: { seller: `usr_${seller}`, missing: [`prd_${product}`] },
     })
+  })
+
+  test('tells the only seller of a cancelled order of what, and every seller by whom', () => {
+    const [one, two] = [newId(), newId()]
+    const [mine, shared] = [cancellationOf(confirmed(one)), cancellationOf(confirmed(one, two))]
+    const dataIn = (event: typeof mine) =>
+      (JSON.parse(payloadOf(event, one)) as { data: object }).data
+
+    expect(dataIn(mine)).toEqual({
+      order: `ord_${mine.data.order}`,
+      buyer: `usr_${mine.data.buyer}`,
+      seller: `usr_${one}`,
+      by: 'buyer',
+      lines: [{ product: `prd_${mine.data.lines[0]?.product ?? ''}`, quantity: 2 }],
+      totalMinor: 500,
+      currency: 'EUR',
+    })
+    expect(Object.keys(dataIn(shared))).toEqual(['order', 'buyer', 'seller', 'by'])
   })
 })
 

@@ -48,6 +48,13 @@ export function confirmed(...sellers: string[]): StoaEvent<'order.confirmed'> {
   return told('order.confirmed', { order: newId(), buyer: newId(), sellers, ...sum })
 }
 
+/** What becomes of a confirmed order that is cancelled. */
+export function cancellationOf({
+  data,
+}: StoaEvent<'order.confirmed'>): StoaEvent<'order.cancelled'> {
+  return told('order.cancelled', { ...data, by: 'buyer' })
+}
+
 export function due(delivery: string): StoaEvent<'delivery.due'> {
   return told('delivery.due', { delivery })
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { ask, confirmed, deliver, newId, told } from './harness.ts'
+import { ask, cancellationOf, confirmed, deliver, newId, told } from './harness.ts'
 
 type Item = { readonly id: string; readonly order: string; readonly isRead: boolean }
 
@@ -49,6 +49,20 @@ describe('a buyer', () => {
     expect(items).toHaveLength(2)
     expect(items.every(({ isRead }) => !isRead)).toBe(true)
     expect(await unreadOf(member)).toEqual({ count: 2, isMore: false })
+  })
+
+  test('is told of an order once more when it is cancelled', async () => {
+    const event = confirmed(newId())
+    const { buyer: member, order } = event.data
+
+    await deliver([event])
+    await deliver([cancellationOf(event)])
+
+    const { items } = await listOf(member)
+    expect(items).toMatchObject([
+      { type: 'order.cancelled', order: `ord_${order}` },
+      { type: 'order.confirmed', order: `ord_${order}` },
+    ])
   })
 
   test('pages through the newest first', async () => {

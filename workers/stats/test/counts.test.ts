@@ -3,6 +3,7 @@ import { array, assert, asyncProperty, integer, nat } from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 
 import {
+  cancelled,
   confirmed,
   countsOf,
   deliver,
@@ -30,6 +31,16 @@ describe('the inbox', () => {
     expect(await countsOf('member', buyer)).toEqual({ orders: 1, rejected_orders: 1, posts: 1 })
     expect(await countsOf('product', one)).toEqual({ sold: 2, orders: 1 })
     expect(await countsOf('product', other)).toEqual({ sold: 1, orders: 1 })
+  })
+
+  test('counts a cancelled order beside what it was when it was confirmed, in whatever order they come', async () => {
+    const [buyer, product] = [subject(), subject()]
+    const order = confirmed(buyer, [{ product, quantity: 2 }])
+
+    expect(await deliver([cancelled(order), order])).toBe(200)
+
+    expect(await countsOf('member', buyer)).toEqual({ orders: 1, cancelled_orders: 1 })
+    expect(await countsOf('product', product)).toEqual({ sold: 2, orders: 1 })
   })
 
   test('counts subjects that share a slot with each other, each for itself', async () => {

@@ -38,6 +38,12 @@ export function rejected(buyer: string): StoaEvent {
   return newEvent(ids, 'order.rejected', { ...sourceOf(order), data })
 }
 
+/** What becomes of a confirmed order that is cancelled. */
+export function cancelled(order: StoaEvent<'order.confirmed'>): StoaEvent {
+  const data = { ...order.data, by: 'buyer' as const }
+  return newEvent(ids, 'order.cancelled', { ...sourceOf(data.order), seq: 3, data })
+}
+
 /** What wakes the drainer. */
 export function waiting(): StoaEvent {
   return newEvent(ids, 'counts.waiting', { ...sourceOf(subject()), data: {} })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { incrementsOf } from '../src/domain/increments.ts'
-import { confirmed, ids, postCreated, rejected, subject } from './harness.ts'
+import { cancelled, confirmed, ids, postCreated, rejected, subject } from './harness.ts'
 
 test('a post counts for its author', () => {
   const author = subject()
@@ -31,6 +31,15 @@ test('a rejected order counts only as one of its buyer', () => {
 
   expect(incrementsOf(rejected(buyer))).toEqual([
     { subject: buyer, metric: 'rejected_orders', by: 1 },
+  ])
+})
+
+test('a cancelled order counts as one of its buyer, and takes nothing from what was sold', () => {
+  const buyer = subject()
+  const order = confirmed(buyer, [{ product: subject(), quantity: 2 }])
+
+  expect(incrementsOf(cancelled(order))).toEqual([
+    { subject: buyer, metric: 'cancelled_orders', by: 1 },
   ])
 })
 

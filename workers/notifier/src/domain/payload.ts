@@ -2,10 +2,17 @@ import { typedId } from '@stoa/kernel'
 import { isOf, type StoaEvent } from '@stoa/messaging'
 
 /** The events that merchants are told of. */
-export type OrderEvent = StoaEvent<'order.confirmed'> | StoaEvent<'order.rejected'>
+export type OrderEvent =
+  | StoaEvent<'order.confirmed'>
+  | StoaEvent<'order.rejected'>
+  | StoaEvent<'order.cancelled'>
 
 export function isOrderEvent(event: StoaEvent): event is OrderEvent {
-  return isOf(event, 'order.confirmed') || isOf(event, 'order.rejected')
+  return (
+    isOf(event, 'order.confirmed') ||
+    isOf(event, 'order.rejected') ||
+    isOf(event, 'order.cancelled')
+  )
 }
 
 function dataOf(event: OrderEvent, seller: string) {
@@ -14,6 +21,7 @@ function dataOf(event: OrderEvent, seller: string) {
     order: typedId('ord', order),
     buyer: typedId('usr', buyer),
     seller: typedId('usr', seller),
+    ...(isOf(event, 'order.cancelled') ? { by: event.data.by } : {}),
   }
   // The event does not say whose product a line is, and nobody is told what others have sold.
   if (sellers.some((each) => each !== seller)) return common

@@ -3,7 +3,7 @@ import { isOf, type StoaEvent } from '@stoa/messaging'
 /** What an event adds to one counter of one subject. */
 export type Increment = {
   readonly subject: string
-  readonly metric: 'posts' | 'replies' | 'orders' | 'rejected_orders' | 'sold'
+  readonly metric: 'posts' | 'replies' | 'orders' | 'rejected_orders' | 'cancelled_orders' | 'sold'
   readonly by: number
 }
 
@@ -35,6 +35,10 @@ export function incrementsOf(event: StoaEvent): readonly Increment[] {
   }
   if (isOf(event, 'order.rejected')) {
     return [{ subject: event.data.buyer, metric: 'rejected_orders', by: 1 }]
+  }
+  // Beside what it counted when it was confirmed: counters tell what happened, and that it was sold has happened.
+  if (isOf(event, 'order.cancelled')) {
+    return [{ subject: event.data.buyer, metric: 'cancelled_orders', by: 1 }]
   }
   return []
 }
