@@ -1,5 +1,4 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
-import { answerSession } from '@stoa/testing/sessions'
 import { PlainReporter } from '@stoa/tools/plain-reporter'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
@@ -10,7 +9,7 @@ import { realNeighbours } from './test/neighbours.ts'
 const order = ['kills', 'breaks', 'mutants', 'api', 'tiers']
 
 function rankOf({ moduleId }: TestSpecification): number {
-  if (moduleId.endsWith('/hands.test.ts')) return order.length + 1
+  if (moduleId.endsWith('hands.test.ts')) return order.length + 1
   const rank = order.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))
   return rank === -1 ? order.length : rank
 }
@@ -27,12 +26,8 @@ export default defineConfig({
       wrangler: { configPath: './wrangler.toml' },
       miniflare: {
         bindings: inject('stoaEnv'),
-        // The tests hand in neighbours of their own; those bound here are for `test/hands.test.ts`.
-        serviceBindings: {
-          ...realNeighbours(inject('stoaEnv')),
-          ORDERS: answerSession,
-          PAYMENTS: answerSession,
-        },
+        // The tests hand in neighbours of their own; those bound here are for the tests of hands.
+        serviceBindings: realNeighbours(inject('stoaEnv')),
       },
     })),
   ],

@@ -150,6 +150,7 @@ export const doubled = [
   'orders_deadlines/finish_transaction',
   'payments_deadlines/finish_transaction',
   'ledger/republish_order',
+  'payments_to_orders/resend_events',
   'stock/rebuild_reserved',
   'deliveries/rearm_delivery',
   'profile_followers/recount',

@@ -6,11 +6,13 @@ type Create = (
   },
 ) => { fetch(request: Request): Promise<Response> }
 
-/** Services that mend rows of their own, by the name of their binding, with what makes them. */
+/** Services that mend something of their own, by the name of their binding, with what makes them. */
 const makers = {
   USERS: ['users', 'createUsers'],
   SOCIAL: ['social', 'createSocial'],
   CATALOG: ['catalog', 'createCatalog'],
+  ORDERS: ['orders', 'createOrders'],
+  PAYMENTS: ['payments', 'createPayments'],
   WAREHOUSE: ['warehouse', 'createWarehouse'],
   NOTIFIER: ['notifier', 'createNotifier'],
   STATS: ['stats', 'createStats'],

@@ -12,7 +12,12 @@ function mending(of: string, more: Partial<Mending> = {}): Mending {
   return { idempotencyKey: 'D:7', key: newId(), ...order, of, said: {}, ...more }
 }
 
-type Sent = { readonly method: string; readonly path: string; readonly headers: Headers }
+type Sent = {
+  readonly method: string
+  readonly path: string
+  readonly headers: Headers
+  readonly body: unknown
+}
 
 /** Repairs over a payments service and a queue that answer as said. */
 function handsWith(answers: {
@@ -26,7 +31,8 @@ function handsWith(answers: {
   }
   const fetcher = () => async (request: Request) => {
     const path = new URL(request.url).pathname
-    sent.push({ method: request.method, path, headers: request.headers })
+    const { method, headers } = request
+    sent.push({ method, path, headers, body: await request.json() })
     return answers.payments?.(path) ?? Response.json({}, { status: 500 })
   }
   const deps = {
@@ -82,6 +88,43 @@ test('does not say that money was given back when the service did not', async ()
   await expect(repairs['orders/refund_duplicate']?.(order, call)).rejects.toMatchObject({
     code: 'payment_not_found',
   })
+})
+
+test('asks again for the money of a cancelled order by the branch of the saga that has ended', async () => {
+  const saga = newId()
+  const { sent, repairs } = handsWith({ payments: () => Response.json({ outcome: 'done' }) })
+  const order = mending('orders', { said: { saga } })
+
+  await repairs['orders/redrive_payment']?.(order, call)
+
+  expect(sent).toMatchObject([
+    {
+      path: '/internal/payments/returns',
+      body: { gid: saga, branch: 'payment', op: 'confirm', order: typedId('ord', order.key) },
+    },
+  ])
+})
+
+test.each([
+  ['tries again while the provider does not say', 'pending', 'money_under_way', true],
+  ['leaves to a person what the provider refuses', 'refused', 'repair_unavailable', false],
+] as const)('%s', async (_what, outcome, code, retryable) => {
+  const { repairs } = handsWith({ payments: () => Response.json({ outcome, code: 'odd' }) })
+  const order = mending('orders', { action: 'redrive_payment', said: { saga: newId() } })
+
+  await expect(repairs['orders/redrive_payment']?.(order, call)).rejects.toMatchObject({
+    code,
+    retryable,
+  })
+})
+
+test('lets the orders service go on with an order that nobody has cancelled', async () => {
+  const answer = { taken: 1, finished: 1, stuck: [] }
+  const { sent, repairs } = handsWith({ payments: () => Response.json(answer) })
+
+  await repairs['orders/redrive_payment']?.(mending('orders'), call)
+
+  expect(sent.map(({ path }) => path)).toEqual(['/internal/orders/sweeps'])
 })
 
 test('cannot send again what no outbox has', async () => {

@@ -1,22 +1,25 @@
 import { keyOfOperation } from '../src/domain/money.ts'
-import { force, ids, newId, show, type World, write } from './harness.ts'
+import { force, ids, newId, select, show, type World, write } from './harness.ts'
 import {
   bookLate,
   failedCapture,
   inboxed,
   insert,
   refund,
+  seedCancellation,
   seedClaim,
   seedCount,
   seedEdge,
   seedEvent,
   seedMember,
+  seedMoney,
   seedOrder,
   seedPayment,
   seedProduct,
   seedReleased,
   seedSaga,
   seedStock,
+  voidAll,
 } from './seed.ts'
 
 /** A break that was put in, and what is to become of it. */
@@ -44,6 +47,8 @@ export async function seedClean(at: number, { provided, clock }: World): Promise
   const payment = await seedPayment({ order: paid, at, captures: [{ operation, amount: 500 }] })
   provided.push(money(operation, at, payment))
   await seedSaga('orders', { id: paid, state: 'done', at })
+  await seedMoney({ payment, order: paid, at, heard: 500 })
+  await seedCancelled(at)
   await seedOrder({ at, state: 'rejected' })
   await seedOrder({ at, total: 0 })
   await seedStock({ at, reserved: 3, open: [{ order: paid, quantity: 3 }] })
@@ -67,6 +72,18 @@ export async function seedClean(at: number, { provided, clock }: World): Promise
   await write('notifier', paid, inboxed('notifier:buyer', paid, event, at))
   await write('stats', paid, inboxed('stats', paid, event, at))
   await seedWebhook(seller, { event, at, state: 'delivered' })
+}
+
+/** An order that was cancelled, with its money back and everybody told. */
+async function seedCancelled(at: number): Promise<void> {
+  const order = await seedOrder({ at })
+  await seedCancellation({ order, at })
+  const payment = await seedPayment({ order, at, voided: 500 })
+  await seedMoney({ payment, order, at, type: 'voided', heard: 500 })
+  const data = { order, buyer: order, sellers: [], lines: [], by: 'buyer' }
+  const event = await seedEvent('orders', { key: order, seq: 3, type: 'order.cancelled', data, at })
+  await write('notifier', order, inboxed('notifier:buyer', order, event, at))
+  await write('stats', order, inboxed('stats', order, event, at))
 }
 
 async function seedWebhook(
@@ -141,6 +158,33 @@ async function seedNearMoney(at: number, now: number, { provided }: World): Prom
   await failedCapture(given, at)
 }
 
+/** Orders on their way back, and one that stayed; what a bank took back; money of no order that is here. */
+async function seedNearCancelled(at: number, { provided }: World): Promise<void> {
+  const ways = [
+    { state: 'pending', saga: 'trying' },
+    { state: 'cancelled', saga: 'confirming' },
+    { state: 'refused', saga: 'cancelled' },
+  ] as const
+  for (const way of ways) {
+    const order = await seedOrder({ at })
+    await seedCancellation({ order, at, ...way })
+    await seedPayment({ order, at })
+  }
+  const disputed = await seedOrder({ at })
+  await seedCancellation({ order: disputed, at })
+  const [taken, back] = [`op_${newId()}`, `op_${newId()}`] as const
+  const captures = [{ operation: taken, amount: 300 }]
+  const payment = await seedPayment({ order: disputed, at, captures, voided: 200 })
+  await refund(payment, { operation: back, amount: 300, at, kind: 'chargeback' })
+  provided.push(money(taken, at, payment, 300), {
+    ...money(back, at, payment, 300),
+    kind: 'chargeback',
+  })
+  await seedMoney({ payment, order: disputed, at, type: 'charged_back', amount: 300, heard: 300 })
+  await seedMoney({ payment: newId(), order: null, at })
+  await seedMoney({ payment: newId(), order: newId(), at })
+}
+
 /** Counts that were shown before their bucket counted on, that are behind for a moment, or that are not shown at all. */
 async function seedNearShown(now: number): Promise<void> {
   await seedCount({ now })
@@ -153,6 +197,7 @@ async function seedNearShown(now: number): Promise<void> {
 /** What looks wrong to a careless eye, and is right: of everything that is compared. */
 export async function seedNear(at: number, world: World): Promise<void> {
   await seedNearMoney(at, world.clock.now(), world)
+  await seedNearCancelled(at, world)
   await seedNearShown(world.clock.now())
   const order = newId()
   await seedSaga('orders', { id: order, state: 'done', at })
@@ -202,6 +247,13 @@ function shownWrong(kind: 'member' | 'product' | 'post', key: string): Injected 
   return { ...about, action: 'refill_hot_view', mend: () => show(`${kind}:${key}`, undefined) }
 }
 
+/** Money of a cancelled order, which is voided when it is mended. */
+function stillHeld(key: string, payment: string, at: number): Injected {
+  const about = { comparison: 'orders', class: 'state_mismatch', key }
+  const mend = () => voidAll(payment, at)
+  return { ...about, action: 'redrive_payment', mend }
+}
+
 /** One break of everything that can be wrong, each in a way of its own. */
 export const breaks: Readonly<Record<string, Inject>> = {
   'an order that is confirmed, whose payment was never bound': async (at) => {
@@ -249,6 +301,29 @@ export const breaks: Readonly<Record<string, Inject>> = {
       force('payments', payment, { sql: 'DELETE FROM payment WHERE id = ?', args: [payment] })
     const about = { comparison: 'orders', class: 'missing_internal', key, action: 'refund_unknown' }
     return { ...about, mend, holdDays: 1 }
+  },
+  'an order that was cancelled, whose money is still promised': async (at) => {
+    const key = await seedOrder({ at })
+    await seedCancellation({ order: key, at })
+    return stillHeld(key, await seedPayment({ order: key, at }), at)
+  },
+  'an order that was cancelled by a saga that is nowhere': async (at) => {
+    const key = await seedOrder({ at })
+    await seedCancellation({ order: key, at, saga: null })
+    return stillHeld(key, await seedPayment({ order: key, at }), at)
+  },
+  'money of which its order never heard': async (at) => {
+    const [payment, order] = [newId(), await seedOrder({ at, total: 0 })]
+    const key = await seedMoney({ payment, order, at })
+    const heard = { order_id: order, payment, kind: 'captured', amount_minor: 500, currency: 'EUR' }
+    const told = { sql: `SELECT payload ->> 'operation' FROM outbox WHERE id = ?`, args: [key] }
+    const mend = async () => {
+      const [[operation] = ['']] = await select('payments', told.sql, ...told.args)
+      const row = { ...heard, operation: String(operation), at, event: key }
+      await write('orders', order, insert('order_money', row))
+    }
+    const about = { comparison: 'payments_to_orders', class: 'event_gap', key }
+    return { ...about, action: 'resend_events', mend }
   },
   'a capture that the provider has and we do not': async (at, { provided, clock }) => {
     const order = await seedOrder({ at })

@@ -69,6 +69,53 @@ export async function seedSaga(
   )
 }
 
+export type CancellationSeed = {
+  readonly order: string
+  readonly at: number
+  readonly state?: 'pending' | 'cancelled' | 'refused'
+  /** Of the saga that cancels; null when it is nowhere. */
+  readonly saga?: 'trying' | 'confirming' | 'done' | 'cancelled' | null
+}
+
+/** That an order is to be cancelled, and what became of it; answers the saga. */
+export async function seedCancellation(seed: CancellationSeed): Promise<string> {
+  const { order, at, state = 'cancelled', saga: stage = 'done' } = seed
+  const saga = ids.child(order)
+  const decidedAt = state === 'pending' ? null : at
+  const about = { order_id: order, saga, state, asked_by: 'buyer', cause: 'test' }
+  const row = insert('order_cancellation', { ...about, asked_at: at, decided_at: decidedAt })
+  await write('orders', order, row)
+  // One that is open has all the time: here it is not too late.
+  if (stage !== null)
+    await seedSaga('orders', { id: saga, state: stage, at, deadline: at + 10 ** 12 })
+  return saga
+}
+
+export type MoneySeed = {
+  readonly payment: string
+  readonly order: string | null
+  readonly at: number
+  readonly type?: 'captured' | 'voided' | 'refunded' | 'charged_back'
+  readonly amount?: number
+  /** What its order has heard: another amount, or nothing. */
+  readonly heard?: number | undefined
+}
+
+/** A payment's event, and the row that its order keeps of it. */
+export async function seedMoney(seed: MoneySeed): Promise<string> {
+  const { payment, order, at, type = 'captured', amount = 500 } = seed
+  const { heard } = seed
+  const about = { payment, operation: `op-${newId()}`, currency: 'EUR' }
+  const data = { ...about, buyer: payment, order, amountMinor: amount }
+  const event = await seedEvent('payments', { key: payment, type: `payment.${type}`, data, at })
+  const kind = type === 'charged_back' ? 'disputed' : type
+  if (order !== null && heard !== undefined) {
+    const row = { order_id: order, ...about, kind, amount_minor: heard, at, event }
+    await write('orders', order, insert('order_money', row))
+  }
+  return event
+}
+
 export type PaymentSeed = {
   readonly order: string
   readonly at: number
@@ -168,14 +215,20 @@ export async function seedPayment(seed: PaymentSeed): Promise<string> {
   return id
 }
 
-/** Money that was taken and is given back, with its entry. */
+/** Money that was taken and is given back, or that the bank has taken back, with its entry. */
 export async function refund(
   payment: string,
   {
     operation: ref,
     amount,
     at,
-  }: { readonly operation: string; readonly amount: number; readonly at: number },
+    kind = 'refund',
+  }: {
+    readonly operation: string
+    readonly amount: number
+    readonly at: number
+    readonly kind?: 'refund' | 'chargeback'
+  },
 ): Promise<void> {
   const lines = JSON.stringify([
     ['captured', 'EUR', -amount],
@@ -185,15 +238,15 @@ export async function refund(
   await write(
     'payments',
     payment,
-    operation(payment, {
-      name: 'refund-0',
-      kind: 'refund',
-      amount_minor: amount,
-      provider_ref: ref,
-      at,
-    }),
-    insert('journal', { account: payment, seq: 2, source, kind: 'refund', lines, at }),
+    operation(payment, { name: 'refund-0', kind, amount_minor: amount, provider_ref: ref, at }),
+    insert('journal', { account: payment, seq: 2, source, kind, lines, at }),
   )
+}
+
+/** What was promised is given back. */
+export async function voidAll(payment: string, at: number): Promise<void> {
+  const voided = { name: 'void', kind: 'void', amount_minor: 500, provider_ref: payment, at }
+  await write('payments', payment, operation(payment, voided))
 }
 
 /** A capture that the provider refused: it moved nothing. */
@@ -479,12 +532,12 @@ export async function seedCount(seed: CountSeed): Promise<string> {
   const { now, kind = 'product', views = 5, isRare = false, isThawed = false, shown } = seed
   const turn = Math.floor(now / 3_600_000) % slotsInTurn
   const id = isRare ? idInTurn(turn) : newId()
-  const { slot, hi, lo } = countKeyOf(id)
-  await write('stats', id, insert(`count_${kind}`, { slot, hi, lo, views, shares: 0 }), {
+  const key = countKeyOf(id)
+  await write('stats', id, insert(`count_${kind}`, { ...key, views, shares: 0 }), {
     sql: 'INSERT INTO count_bucket (slot, seq) VALUES (?, ?) ON CONFLICT DO NOTHING',
-    args: [bucketSlotOf(slot), bucketSeq],
+    args: [bucketSlotOf(key.slot), bucketSeq],
   })
-  if (isThawed) await write('stats', id, insert('count_thaw', { slot, kind, hi, lo }))
+  if (isThawed) await write('stats', id, insert('count_thaw', { ...key, kind }))
   const board = `${kind}.views`
   const place = slotText(slotOfText(board))
   const start = Math.floor(now / dayMs) * dayMs

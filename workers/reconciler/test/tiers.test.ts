@@ -3,7 +3,6 @@ import { beforeAll, expect, test } from 'vitest'
 
 import {
   ask,
-  env,
   ids,
   momentOf,
   newId,
@@ -13,7 +12,8 @@ import {
   type World,
   write,
 } from './harness.ts'
-import { insert, seedEdge, seedEvent, seedOrder, seedPayment } from './seed.ts'
+import { published } from './queue.ts'
+import { insert, seedCancellation, seedEdge, seedEvent, seedOrder, seedPayment } from './seed.ts'
 
 const [minuteMs, hourMs, dayMs] = [60_000, 3_600_000, 86_400_000]
 
@@ -49,6 +49,24 @@ test('looks at an order from a minute after its saga has ended', async () => {
 
   expect(early).toEqual([])
   expect(await breaksOf(order)).toEqual([['orders', 'missing_external', 'open']])
+})
+
+test('looks at the money of an order from a minute after it was cancelled', async () => {
+  const now = world.clock.now()
+  const order = await seedOrder({ at: now - dayMs })
+  await seedPayment({ order, at: now - dayMs })
+  await seedCancellation({ order, at: now })
+  const data = { order, buyer: order, sellers: [], lines: [], by: 'buyer' }
+  await seedEvent('orders', { key: order, seq: 3, type: 'order.cancelled', data, at: now })
+
+  world.clock.advance(30_000)
+  await world.service.sweep()
+  const early = await breaksOf(order)
+  world.clock.advance(60_000)
+  await world.service.sweep()
+
+  expect(early).toEqual([])
+  expect(await breaksOf(order)).toEqual([['orders', 'state_mismatch', 'open']])
 })
 
 test('looks each hour at what has changed in the last ones, and at nothing else', async () => {
@@ -169,15 +187,3 @@ test('compares a day again that its statement came late for', async () => {
   expect(without).toEqual([])
   expect(await select('reconciler', sql, `%${operation}`)).toEqual([['amount_mismatch']])
 })
-
-async function published(consumer: string): Promise<readonly Record<string, unknown>[]> {
-  const { QSTASH_URL: url = '', QSTASH_TOKEN: token = '' } = env
-  const response = await fetch(`${url}/v2/logs?label=${consumer}&count=1000&state=CREATED`, {
-    headers: { authorization: `Bearer ${token}` },
-  })
-  const { logs } = (await response.json()) as { logs: readonly { readonly body?: string }[] }
-  return logs.flatMap(({ body = '' }) => {
-    const { events } = JSON.parse(atob(body)) as { events: readonly Record<string, unknown>[] }
-    return events
-  })
-}

@@ -89,6 +89,9 @@ export function mergeSpans(spans: readonly Span[]): readonly Span[] {
   return merged
 }
 
+/** What an order says when a saga of its has decided. */
+export const endedTypes = ['order.confirmed', 'order.rejected', 'order.cancelled'] as const
+
 /** Orders whose saga has ended a moment ago: is what it decided what is there? */
 async function endedJobs(deps: TierDeps, call: Call): Promise<readonly Job[]> {
   const now = deps.clock.now()
@@ -96,7 +99,7 @@ async function endedJobs(deps: TierDeps, call: Call): Promise<readonly Job[]> {
   const window = {
     from: now - endedFromMs,
     to: now - endedToMs,
-    types: ['order.confirmed', 'order.rejected'],
+    types: endedTypes,
   }
   const changes = await deps.changes('orders', window, call)
   if (changes.length === 0) return []

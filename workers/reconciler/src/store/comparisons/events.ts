@@ -35,7 +35,7 @@ function inboxRow(consumer: string, key: string, event: string): Lookup {
 }
 
 const toldToNotifier: Trace = {
-  types: ['order.confirmed', 'order.rejected'],
+  types: ['order.confirmed', 'order.rejected', 'order.cancelled'],
   consumer: 'notifier',
   tracesOf: (event, payload) => {
     const sellers = [...new Set(payload['sellers'] as readonly string[])]
@@ -57,11 +57,25 @@ const counted: readonly Trace[] = [
       ),
   },
   {
-    types: ['order.rejected'],
+    types: ['order.rejected', 'order.cancelled'],
     consumer: 'stats',
     tracesOf: (event, payload) => [inboxRow('stats', textOf(payload, 'buyer'), event)],
   },
 ]
+
+/** Of a top-up there is no order, and of what else payments are made for orders keeps nothing. */
+const heardOfMoney: Trace = {
+  types: ['payment.captured', 'payment.voided', 'payment.refunded', 'payment.charged_back'],
+  consumer: 'orders',
+  tracesOf: (_event, payload) => {
+    if (payload['order'] === null) return []
+    const key = textOf(payload, 'order')
+    const sql = `SELECT (SELECT count(*) FROM order_money AS m WHERE m.order_id = ? AND m.payment = ? AND m.operation = ?
+  AND m.amount_minor = ?) + (SELECT count(*) = 0 FROM order_head AS o WHERE o.id = ?) AS n`
+    const about = [key, textOf(payload, 'payment'), textOf(payload, 'operation')]
+    return [{ key, statement: { sql, args: [...about, Number(payload['amountMinor']), key] } }]
+  },
+}
 
 const posted: readonly Trace[] = [
   {
@@ -162,6 +176,7 @@ export const channels: Readonly<
 > = {
   orders_to_notifier: { producer: 'orders', traces: [toldToNotifier] },
   orders_to_stats: { producer: 'orders', traces: counted as readonly [Trace, Trace] },
+  payments_to_orders: { producer: 'payments', traces: [heardOfMoney] },
   posts_to_stats: { producer: 'social', traces: posted as readonly [Trace, Trace] },
   members_to_social: { producer: 'users', traces: [registered] },
   products_to_warehouse: { producer: 'catalog', traces: [opened] },

@@ -1,8 +1,9 @@
 import type { Clock } from '@stoa/kernel'
-import { type Judge, judgePayments, judgeSagas, type Side } from '@stoa/reconciliation'
+import { type Entry, type Judge, judgePayments, judgeSagas, type Side } from '@stoa/reconciliation'
 
 import { named, withoutLedger } from '../../domain/judges.ts'
 import type { Change, Plan } from '../../domain/plan.ts'
+import { endedTypes } from '../../domain/tiers.ts'
 import { lookedUpSide, type Page, type ReaderOf, tableSide } from '../pages.ts'
 
 const minuteMs = 60_000
@@ -13,12 +14,20 @@ const recoveryMs = 15 * minuteMs
 
 type Deps = { readonly readerOf: ReaderOf; readonly clock: Clock }
 
+/**
+ * An order that is cancelled stays paid until the saga that cancels it has told everybody: whether it comes to its end is
+ * another comparison's question. After that, and where nobody goes on, its money has to be back.
+ */
 const orderPage: Page = {
   columns: ['o.id'],
-  select: (where) => `SELECT o.id AS key, coalesce(o.decided_at, o.created_at) AS at,
-  CASE o.state WHEN 'confirmed' THEN 'paid' WHEN 'rejected' THEN 'cancelled' ELSE 'placed' END AS state,
-  CASE WHEN o.total_minor > 0 THEN o.id END AS payment, o.total_minor AS amount, o.currency AS currency
-FROM order_head AS o WHERE ${where}`,
+  select: (
+    where,
+  ) => `SELECT o.id AS key, max(coalesce(o.decided_at, o.created_at), coalesce(s.finished_at, c.decided_at, 0)) AS at,
+  CASE WHEN o.state = 'rejected' OR (c.saga IS NOT NULL AND (s.id IS NULL OR s.finished_at IS NOT NULL)) THEN 'cancelled'
+    WHEN o.state = 'confirmed' THEN 'paid' ELSE 'placed' END AS state,
+  CASE WHEN o.total_minor > 0 THEN o.id END AS payment, o.total_minor AS amount, o.currency AS currency, c.saga AS saga
+FROM order_head AS o LEFT JOIN order_cancellation AS c ON c.order_id = o.id AND c.state = 'cancelled'
+LEFT JOIN saga AS s ON s.id = c.saga WHERE ${where}`,
 }
 
 /** Money that is promised or taken, and not given back. */
@@ -30,7 +39,7 @@ const paymentPage: Page = {
   select: (where) => `SELECT p.order_id AS key, p.id AS id, max(p.created_at,
   coalesce((SELECT max(f.at) FROM payment_operation AS f WHERE f.payment = p.id), 0), coalesce(p.bound_at, 0)) AS at,
   CASE WHEN p.bound_at IS NULL THEN 'pending' ELSE 'captured' END AS state,
-  p.authorised_minor AS amount, p.currency AS currency
+  p.authorised_minor AS amount, p.currency AS currency, ${held} - p.charged_back_minor AS held
 FROM payment AS p WHERE p.order_id IS NOT NULL AND (p.bound_at IS NOT NULL OR ${held} > 0) AND ${where}`,
 }
 
@@ -38,14 +47,31 @@ function ofOrder({ aggregate }: Change): readonly string[] {
   return [aggregate]
 }
 
-const decided = ['order.confirmed', 'order.rejected'] as const
+const judgeMoney = withoutLedger(judgePayments({ fields: { amount: {}, currency: 'exact' } }))
+
+function heldOf({ fields }: Entry): number {
+  return Number(fields['held'])
+}
+
+/** An order that has come to nothing, and what is still held for it: what was given back needs no look. */
+const judgeEnded: Judge = ({ key, entries: [orders = [], payments = []] }, look) => {
+  const holding = payments.filter((payment) => heldOf(payment) > 0)
+  const amount = holding.reduce((sum, payment) => sum + heldOf(payment), 0)
+  const saga = orders[0]?.fields['saga'] ?? null
+  return judgeMoney({ key, entries: [orders, holding] }, look).map((finding) =>
+    finding.class === 'state_mismatch'
+      ? { ...finding, amount, detail: { ...finding.detail, held: amount, saga } }
+      : finding,
+  )
+}
 
 /** Money that is bound to an order which costs nothing: we know of it all there is, and a person says whose it is. */
-const judgeOrders: Judge = (group, look) =>
-  withoutLedger(judgePayments({ fields: { amount: {}, currency: 'exact' } }))(group, look).map(
-    (finding) =>
-      finding.action === 'replay_paid' ? { ...finding, action: 'investigate' } : finding,
+const judgeOrders: Judge = (group, look) => {
+  const hasEnded = group.entries[0]?.[0]?.fields['state'] === 'cancelled'
+  return (hasEnded ? judgeEnded : judgeMoney)(group, look).map((finding) =>
+    finding.action === 'replay_paid' ? { ...finding, action: 'investigate' } : finding,
   )
+}
 
 /** What an order says of its money, and what its payments do. */
 export function ordersPlan({ readerOf, clock }: Deps): Plan {
@@ -60,7 +86,7 @@ export function ordersPlan({ readerOf, clock }: Deps): Plan {
   }
   return {
     comparison,
-    changes: { keyspace: 'orders', types: [...decided, 'order.placed'], keysOf: ofOrder },
+    changes: { keyspace: 'orders', types: ['order.placed', ...endedTypes], keysOf: ofOrder },
     isOfEnded: true,
   }
 }
