@@ -1,7 +1,7 @@
 import type { Rows, SqlValue, Statement } from '@stoa/kernel'
 import { ownerOf } from '@stoa/sharding'
 
-import { listed, quoted, type Row, sizeOf, type Table } from './tables.ts'
+import { listed, packedKey, quoted, type Row, sizeOf, type Table, unpackedKey } from './tables.ts'
 
 /** One change of a row, as the owner captured it: which row, not what became of it. */
 type Entry = { readonly seq: number; readonly table: string; readonly key: string }
@@ -49,11 +49,11 @@ export function selectChanges(
       sql: `SELECT c.seq, c.tbl, c.pk FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND ${ofThisMove} ORDER BY c.seq`,
       args: [...window, id],
     },
-    ...tables.map(({ name, primaryKey, columns }) => {
-      const parts = primaryKey.map((_, index) => `c.pk ->> ${index}`).join(', ')
+    ...tables.map((table) => {
+      const { name, primaryKey, columns } = table
       return {
-        sql: `SELECT json_array(${listed(primaryKey)}), ${listed(columns)} FROM ${quoted(name)}
-WHERE (${listed(primaryKey)}) IN (SELECT ${parts} FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND c.tbl = ? AND ${ofThisMove})`,
+        sql: `SELECT ${packedKey(table)}, ${listed(columns)} FROM ${quoted(name)}
+WHERE (${listed(primaryKey)}) IN (SELECT ${unpackedKey(table, 'c.pk')} FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND c.tbl = ? AND ${ofThisMove})`,
         args: [...window, name, id],
       }
     }),

@@ -126,7 +126,7 @@ export type MoveProgress = {
 /** A row that is not the same in both databases. */
 export type Difference = {
   readonly table: string
-  /** The primary key, as a JSON array. */
+  /** The primary key, as a JSON array; bytes in it as hexadecimal digits. */
   readonly key: string
   readonly how: 'missing' | 'extra' | 'changed'
 }

@@ -16,6 +16,7 @@ import {
 import { defaultLimits, type MoveLimits, type MoverOptions } from './options.ts'
 import { planMove, sidesOf } from './plan.ts'
 import { allSafeguards, type Safeguards } from './safeguards.ts'
+import { bytesIn } from './schema.ts'
 import { insertMove, readMove, readTopology, turnMove } from './store.ts'
 import { compareAll } from './verify.ts'
 
@@ -78,13 +79,17 @@ async function contextOf(
 ): Promise<Context> {
   const { move, topology } = await readMove(options.meta, id, call)
   const { source, target } = sidesOf({ ...move, ...move.spec }, topology)
-  const { shapes, columns } = move.spec
+  const { shapes, columns, schema } = move.spec
   return {
     move,
     topology,
     source: options.open(source),
     target: options.open(target),
-    tables: shapes.map((shape) => ({ ...shape, columns: columns[shape.name] ?? [] })),
+    tables: shapes.map((shape) => ({
+      ...shape,
+      columns: columns[shape.name] ?? [],
+      bytes: bytesIn(schema, shape),
+    })),
     options,
     limits,
     safeguards,

@@ -82,7 +82,12 @@ function tableOf(info: TableInfo): readonly Table[] {
   const isLocal = (name: string) =>
     info.primaryKey.includes(name) && !shape.primaryKey.includes(name)
   const columns = info.columns.filter(({ name, isGenerated }) => !isGenerated && !isLocal(name))
-  return [{ ...shape, columns: columns.map(({ name }) => name) }]
+  const bytes = info.columns.filter(
+    ({ name, type }) => type === 'BLOB' && shape.primaryKey.includes(name),
+  )
+  return [
+    { ...shape, columns: columns.map(({ name }) => name), bytes: bytes.map(({ name }) => name) },
+  ]
 }
 
 /** Reads what is to be copied. Two round trips. @throws ReplicaMismatchError */

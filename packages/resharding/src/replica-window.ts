@@ -19,7 +19,15 @@ import {
   selectState,
   stateOf,
 } from './replica-state.ts'
-import { deleteKeys, insertRows, listed, quoted, type Table } from './tables.ts'
+import {
+  deleteKeys,
+  insertRows,
+  listed,
+  packedKey,
+  quoted,
+  type Table,
+  unpackedKey,
+} from './tables.ts'
 
 /** What a replica lacks, as one snapshot of its primary. */
 export type Window = {
@@ -36,10 +44,10 @@ export type Window = {
 const ownership = "seq > ? AND seq <= ? AND tbl = '_slot_owner'"
 
 /** The current rows of the keys that were captured. */
-function selectRows({ name, primaryKey, columns }: Table): string {
-  const parts = primaryKey.map((_, index) => `c.pk ->> ${index}`).join(', ')
-  return `SELECT json_array(${listed(primaryKey)}), ${listed(columns)} FROM ${quoted(name)}
-WHERE (${listed(primaryKey)}) IN (SELECT ${parts} FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND c.tbl = ?)`
+function selectRows(table: Table): string {
+  const { name, primaryKey, columns } = table
+  return `SELECT ${packedKey(table)}, ${listed(columns)} FROM ${quoted(name)}
+WHERE (${listed(primaryKey)}) IN (SELECT ${unpackedKey(table, 'c.pk')} FROM _cdc AS c WHERE c.seq > ? AND c.seq <= ? AND c.tbl = ?)`
 }
 
 function gapsOf(rows: Rows | undefined): readonly Span[] {

@@ -39,8 +39,8 @@ type Column = {
   readonly isPrimary: boolean
 }
 
-/** Row keys travel as JSON, which holds texts and whole numbers and nothing else exactly. */
-const keyType = /^(TEXT|INTEGER|INT|BIGINT)\b/
+/** Row keys travel as JSON, which holds texts and whole numbers exactly, bytes as digits, and nothing else. */
+const keyType = /^((TEXT|INTEGER|INT|BIGINT)\b|BLOB$)/
 
 /**
  * The columns to copy, by table: all but a local row number.
@@ -70,13 +70,19 @@ export function readColumns(
       if (column === undefined || !column.isNotNull || !keyType.test(column.type))
         throw new SchemaMismatchError(
           id,
-          `"${name}.${needed}" must be a TEXT or INTEGER column that is NOT NULL`,
+          `"${name}.${needed}" must be a TEXT, INTEGER or BLOB column that is NOT NULL`,
         )
     }
     const copied = columns.filter((each) => !each.isPrimary || primaryKey.includes(each.name))
     return [name, copied.map((each) => each.name)] as const
   })
   return Object.fromEntries(entries)
+}
+
+/** The columns of a table's primary key that hold bytes, by a text of {@link schemaOf}. */
+export function bytesIn(schema: string, { name, primaryKey }: TableShape): readonly string[] {
+  const lines = new Set(schema.split('|', 1)[0]?.split(';'))
+  return primaryKey.filter((column) => lines.has(`${name}.${column} BLOB`))
 }
 
 /** Whether the inserts, updates and deletes of every table are captured, by a text of {@link schemaOf}. */

@@ -4,7 +4,11 @@ import type { TableShape } from '@stoa/sharding'
 import type { Span } from './job.ts'
 
 /** A table as the mover handles it. */
-export type Table = TableShape & { readonly columns: readonly string[] }
+export type Table = TableShape & {
+  readonly columns: readonly string[]
+  /** The columns of the primary key that hold bytes. JSON has none: in a key they are hexadecimal digits, in capitals. */
+  readonly bytes: readonly string[]
+}
 
 /** A row: its values in the order of the table's columns. */
 export type Row = readonly SqlValue[]
@@ -25,17 +29,41 @@ export function listed(columns: readonly string[]): string {
   return columns.map(quoted).join(', ')
 }
 
-/** The elements of one JSON array as a row of SQL, for the columns of a key. */
-function unpacked(count: number, source: string): string {
-  return Array.from({ length: count }, (_, index) => `${source} ->> ${index}`).join(', ')
+/** The elements of one JSON array as a row of SQL, for some columns of a key. */
+function unpacked({ bytes }: Table, columns: readonly string[], source: string): string {
+  const parts = columns.map((column, index) => {
+    const part = `${source} ->> ${index}`
+    return bytes.includes(column) ? `unhex(${part})` : part
+  })
+  return parts.join(', ')
 }
 
-/** A JSON array of texts and whole numbers, exact for those beyond 2^53 too. */
-export function jsonKey(values: readonly SqlValue[]): string {
-  const texts = values.map((value) =>
-    typeof value === 'bigint' ? value.toString() : JSON.stringify(value),
+/** The primary key that the JSON array `source` spells, as a row of SQL. */
+export function unpackedKey(table: Table, source: string): string {
+  return unpacked(table, table.primaryKey, source)
+}
+
+/** The primary key of a row as a JSON array, in SQL: as the fence writes it when it captures the row. */
+export function packedKey({ primaryKey, bytes }: Table): string {
+  const parts = primaryKey.map((column) =>
+    bytes.includes(column) ? `hex(${quoted(column)})` : quoted(column),
   )
-  return `[${texts.join()}]`
+  return `json_array(${parts.join(', ')})`
+}
+
+const byteTexts = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).toUpperCase().padStart(2, '0'),
+)
+
+function partText(value: SqlValue): string {
+  if (typeof value === 'bigint') return value.toString()
+  if (!(value instanceof Uint8Array)) return JSON.stringify(value)
+  return `"${Array.from(value, (byte) => byteTexts[byte]).join('')}"`
+}
+
+/** A JSON array of texts, whole numbers, exact for those beyond 2^53 too, and bytes as digits. */
+export function jsonKey(values: readonly SqlValue[]): string {
+  return `[${values.map(partText).join()}]`
 }
 
 function pick(table: Table, row: Row, columns: readonly string[]): readonly SqlValue[] {
@@ -65,7 +93,7 @@ export function selectWalk(table: Table, { lo, hi, after, until = null, limit }:
   const order = orderOf(table)
   const place = `(${listed(order)})`
   const bound = (sign: string, at: string | null) =>
-    at === null ? '' : ` AND ${place} ${sign} (${unpacked(order.length, '?')})`
+    at === null ? '' : ` AND ${place} ${sign} (${unpacked(table, order, '?')})`
   return {
     sql: `SELECT ${listed(table.columns)} FROM ${quoted(table.name)}
 WHERE ${quoted(table.key)} >= ? AND ${quoted(table.key)} < ?${bound('>', after)}${bound('<=', until)}
@@ -85,7 +113,7 @@ export function selectKeys(table: Table, keys: readonly string[]): Statement {
   const { primaryKey } = table
   return {
     sql: `SELECT ${listed(table.columns)} FROM ${quoted(table.name)}
-WHERE (${listed(primaryKey)}) IN (SELECT ${unpacked(primaryKey.length, 'value')} FROM json_each(?))`,
+WHERE (${listed(primaryKey)}) IN (SELECT ${unpackedKey(table, 'value')} FROM json_each(?))`,
     args: [`[${keys.join()}]`],
   }
 }
@@ -94,7 +122,7 @@ export function deleteKeys(table: Table, keys: readonly string[]): Statement {
   const { primaryKey } = table
   return {
     sql: `DELETE FROM ${quoted(table.name)}
-WHERE (${listed(primaryKey)}) IN (SELECT ${unpacked(primaryKey.length, 'value')} FROM json_each(?))`,
+WHERE (${listed(primaryKey)}) IN (SELECT ${unpackedKey(table, 'value')} FROM json_each(?))`,
     args: [`[${keys.join()}]`],
   }
 }

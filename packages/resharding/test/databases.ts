@@ -33,6 +33,16 @@ const business = [
   CHECK (substr(id, 1, 5) = substr(thing, 1, 5)), UNIQUE (thing, label))`,
 ]
 
+/** Tables whose rows bytes name: after a slot, or between an owner and a number. */
+export const byBytes = [
+  `CREATE TABLE mark (
+  slot TEXT NOT NULL CHECK (length(slot) = 3), id BLOB NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (slot, id)) WITHOUT ROWID`,
+  `CREATE TABLE seal (
+  n INTEGER PRIMARY KEY, owner TEXT NOT NULL, id BLOB NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL,
+  UNIQUE (owner, id, part))`,
+]
+
 /** A database of the real engine, in memory. */
 export type Database = SqlShard & {
   /** Many statements at once. */
@@ -88,12 +98,13 @@ function openDatabase(name: string): Database {
   }
 }
 
-/** A database of a keyspace, fenced, incarnation `inc-<name>`; it owns nothing yet. */
+/** A database of a keyspace, fenced, incarnation `inc-<name>`, with `more` tables; it owns nothing yet. */
 export async function openShard(
   name: string,
+  more: readonly string[] = [],
 ): Promise<{ readonly database: Database; readonly shapes: readonly TableShape[] }> {
   const database = openDatabase(name)
-  await database.script([...shared, ...business])
+  await database.script([...shared, ...business, ...more])
   const [rows] = await database.batch([catalogueQuery], 'read', {
     requestId: 'test',
     signal: new AbortController().signal,
@@ -118,8 +129,8 @@ export async function openMeta(): Promise<Database> {
 }
 
 /** The tables without fence or owner, for a model to compare with. */
-export async function openPlain(): Promise<Database> {
+export async function openPlain(more: readonly string[] = []): Promise<Database> {
   const database = openDatabase('plain')
-  await database.script([...shared, ...business])
+  await database.script([...shared, ...business, ...more])
   return database
 }

@@ -58,9 +58,12 @@ const selectPlace = (id: string) => ({
   args: [id, id, id],
 })
 
-export async function openReplicaWorld(seed = 1): Promise<ReplicaWorld> {
-  const world = await openWorld()
-  const { database: replica } = await openShard('a-replica')
+export async function openReplicaWorld(
+  seed = 1,
+  more: readonly string[] = [],
+): Promise<ReplicaWorld> {
+  const world = await openWorld(more)
+  const { database: replica } = await openShard('a-replica', more)
   const random = seededRandom(seed)
   const ids = createIds({ clock, random })
   const known = new Map<string, Acknowledged>()

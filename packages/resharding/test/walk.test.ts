@@ -4,7 +4,13 @@ import { expect, test } from 'vitest'
 import { placeOf, type Table } from '../src/tables.ts'
 import { slicesOf, type Stretch } from '../src/walk.ts'
 
-const table: Table = { name: 't', key: 'id', primaryKey: ['id'], columns: ['id', 'text'] }
+const table: Table = {
+  name: 't',
+  key: 'id',
+  primaryKey: ['id'],
+  columns: ['id', 'text'],
+  bytes: [],
+}
 
 /** Stretches as a reader gives them: all but the last are whole ranges. */
 const stretches = fc

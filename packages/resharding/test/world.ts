@@ -77,10 +77,10 @@ export type MoverSetup = {
 
 export const clock = manualClock(1_790_000_000_000)
 
-/** Slots 0 to 15 in `a`, which has rows; the topology gives it half of all, and nothing to `c`. */
-export async function openWorld(): Promise<World> {
-  const [a, b, c] = [await openShard('a'), await openShard('b'), await openShard('c')]
-  const [meta, plain] = [await openMeta(), await openPlain()]
+/** Slots 0 to 15 in `a`, which has rows; the topology gives it half of all, and nothing to `c`. `more` are tables. */
+export async function openWorld(more: readonly string[] = []): Promise<World> {
+  const [a, b] = [await openShard('a', more), await openShard('b', more)]
+  const [c, meta, plain] = [await openShard('c', more), await openMeta(), await openPlain(more)]
   const pieces = Array.from({ length: 16 }, (_, slot) => slotRange(slot))
   await a.database.run(
     `INSERT INTO _slot_owner (lo, hi, epoch, state)
@@ -109,7 +109,7 @@ SELECT value ->> 'from', value ->> 'to', 1, 'serving' FROM json_each(?)`,
     open: ({ name }) => find(name),
     sleep: async () => undefined,
   })
-  const written = new Set(['entry', 'idempotency', 'outbox', 'thing'])
+  const written = new Set(['entry', 'idempotency', 'mark', 'outbox', 'seal', 'thing'])
   const shapes = a.shapes.filter(({ name }) => written.has(name))
   const sent: string[] = []
   const watched = (database: Database): SqlShard => ({

@@ -7,6 +7,9 @@ export type ShapeProblem = { readonly table: string; readonly why: string }
 const noKey =
   'it has no key: begin its primary key, or its first UNIQUE, with an id or with a text column "slot"'
 
+/** What a change of a row can name it by: a real number has many spellings. */
+const nameTypes: ReadonlySet<string> = new Set(['TEXT', 'INTEGER', 'BLOB'])
+
 function columnProblems(table: TableInfo, { key, primaryKey }: TableShape): readonly string[] {
   const found = (name: string) => table.columns.find((column) => column.name === name)
   const place = found(key)
@@ -25,11 +28,14 @@ function columnProblems(table: TableInfo, { key, primaryKey }: TableShape): read
           `its key column "${key}" is compared by another rule than byte by byte: leave COLLATE out`,
         ],
     others
-      .filter(({ type }) => type !== 'TEXT' && type !== 'INTEGER')
+      .filter(({ type }) => !nameTypes.has(type))
       .map(
         ({ name, type }) =>
-          `"${name}" names its rows and is ${type || 'untyped'}, not TEXT or INTEGER`,
+          `"${name}" names its rows and is ${type || 'untyped'}, not TEXT, INTEGER or BLOB`,
       ),
+    others
+      .filter(({ type, isNotNull }) => type === 'BLOB' && !isNotNull)
+      .map(({ name }) => `"${name}" names its rows and may be NULL: say NOT NULL`),
   ].flat()
 }
 

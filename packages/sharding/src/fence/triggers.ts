@@ -24,6 +24,22 @@ function listOf(row: 'NEW' | 'OLD', columns: readonly string[]): string {
   return columns.map((column) => `${row}.${quoted(column)}`).join(', ')
 }
 
+/** The columns by which rows are named that hold bytes. */
+function bytesOf({ primaryKey }: TableShape, { columns }: TableInfo): readonly string[] {
+  const bytes = new Set(columns.filter(({ type }) => type === 'BLOB').map(({ name }) => name))
+  return primaryKey.filter((name) => bytes.has(name))
+}
+
+/** A row's name as JSON, which has no bytes: they are spelt in hexadecimal digits, in capitals. */
+function nameOf(row: 'NEW' | 'OLD', shape: TableShape, info: TableInfo): string {
+  const bytes = new Set(bytesOf(shape, info))
+  const parts = shape.primaryKey.map((column) => {
+    const value = listOf(row, [column])
+    return bytes.has(column) ? `hex(${value})` : value
+  })
+  return `json_array(${parts.join(', ')})`
+}
+
 /**
  * Looks once at the innermost piece that holds the row: fails unless it may be written, and captures the row when the
  * piece is being moved, or the database has replicas. A row captured in vain (ON CONFLICT DO NOTHING) is copied once more, which does no harm.
@@ -31,9 +47,10 @@ function listOf(row: 'NEW' | 'OLD', columns: readonly string[]): string {
  * A piece lies in one slot, so nothing before the slot's own text is read. RAISE takes only a literal; a path that does
  * not begin with $ makes json_extract fail with the path in its message.
  */
-function checkRow(row: 'NEW' | 'OLD', { name, key, primaryKey }: TableShape): string {
+function checkRow(row: 'NEW' | 'OLD', shape: TableShape, info: TableInfo): string {
+  const { name, key } = shape
   const place = `${row}.${quoted(key)}`
-  return `INSERT INTO _cdc (tbl, key, pk) SELECT ${literal(name)}, ${place}, json_array(${listOf(row, primaryKey)})
+  return `INSERT INTO _cdc (tbl, key, pk) SELECT ${literal(name)}, ${place}, ${nameOf(row, shape, info)}
   FROM (SELECT max(lo), epoch, state, peer, job FROM _slot_owner
     WHERE lo >= substr(${place}, 1, 3) AND lo <= ${place} AND ${place} < hi)
   WHERE CASE WHEN state IN ('serving', 'migrating') THEN job IS NOT NULL OR (SELECT capture FROM _fence)
@@ -63,6 +80,17 @@ END`
   return { name, sql }
 }
 
+/**
+ * Refuses anything but bytes where bytes name a row: a BLOB column takes text and numbers as they are, and their digits
+ * would name another row.
+ */
+function keepBytes(shape: TableShape, info: TableInfo): readonly string[] {
+  const wrong = bytesOf(shape, info).map((column) => `typeof(NEW.${quoted(column)}) <> 'blob'`)
+  if (wrong.length === 0) return []
+  const refusal = literal(`SHARD_KEY_NOT_BYTES|${shape.name}`)
+  return [`SELECT RAISE(ABORT, ${refusal}) WHERE ${wrong.join(' OR ')};`]
+}
+
 /** Where a row lives and what it is called stay as they are: a row is moved by the mover, or is another row. */
 function keepKeys(shape: TableShape, info: TableInfo): Trigger {
   const rowNumber = info.hasRowid ? ['rowid'] : []
@@ -89,9 +117,13 @@ function keepKeys(shape: TableShape, info: TableInfo): Trigger {
  */
 export function fenceOf(shape: TableShape, info: TableInfo): readonly Trigger[] {
   return [
-    triggerOf(shape, ['ins', 'INSERT'], [refuseReplace, checkRow('NEW', shape)]),
-    triggerOf(shape, ['upd', 'UPDATE'], [checkRow('OLD', shape)]),
-    triggerOf(shape, ['del', 'DELETE'], [checkRow('OLD', shape)]),
+    triggerOf(
+      shape,
+      ['ins', 'INSERT'],
+      [refuseReplace, ...keepBytes(shape, info), checkRow('NEW', shape, info)],
+    ),
+    triggerOf(shape, ['upd', 'UPDATE'], [checkRow('OLD', shape, info)]),
+    triggerOf(shape, ['del', 'DELETE'], [checkRow('OLD', shape, info)]),
     keepKeys(shape, info),
   ]
 }

@@ -1,3 +1,4 @@
+import type { InValue } from '@libsql/client'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 
@@ -8,7 +9,9 @@ const ddl = `CREATE TABLE item (
   n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE CHECK (length(id) = 20), owner TEXT NOT NULL CHECK (length(owner) = 20),
   rank INTEGER NOT NULL, note TEXT, UNIQUE (owner, rank));
 CREATE TABLE edge (owner TEXT NOT NULL CHECK (length(owner) = 20), other TEXT NOT NULL, weight INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (owner, other)) WITHOUT ROWID;`
+  PRIMARY KEY (owner, other)) WITHOUT ROWID;
+CREATE TABLE mark (owner TEXT NOT NULL CHECK (length(owner) = 20), id BLOB NOT NULL, weight INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (owner, id)) WITHOUT ROWID;`
 
 const owners = ['0A1BB000000000000001', '0A1BB000000000000002', '0A1BC000000000000001']
 const ids = Array.from({ length: 6 }, (_, at) => `0A1BB00000000000001${at}`)
@@ -29,6 +32,8 @@ async function opened(mutate?: (trigger: Trigger) => readonly Trigger[]): Promis
 const owner = fc.constantFrom(...owners)
 const id = fc.constantFrom(...ids)
 const small = fc.integer({ min: 0, max: 4 })
+/** Some are the beginning of others, one is empty, and one holds what no text can. */
+const bytes = fc.constantFrom("x''", "x'00'", "x'0000'", "x'00ff'", "x'6162'")
 const how = fc.constantFrom('', 'OR IGNORE')
 
 /** Statements as an application may send them; some break a rule and change nothing. */
@@ -60,6 +65,19 @@ const statement = fc.oneof(
   fc
     .tuple(owner, small)
     .map(([a, n]) => `UPDATE edge SET weight = weight + ${n} WHERE owner = '${a}'`),
+  fc
+    .tuple(how, owner, bytes, small)
+    .map(
+      ([or, a, b, n]) => `INSERT ${or} INTO mark VALUES ('${a}', ${b}, ${n}), ('${a}', x'01', 1)`,
+    ),
+  fc
+    .tuple(owner, bytes, small)
+    .map(
+      ([a, b, n]) =>
+        `INSERT INTO mark VALUES ('${a}', ${b}, ${n}) ON CONFLICT DO UPDATE SET weight = weight + excluded.weight`,
+    ),
+  fc.tuple(bytes, small).map(([b, n]) => `UPDATE mark SET weight = ${n} WHERE id >= ${b}`),
+  fc.tuple(owner, bytes).map(([a, b]) => `DELETE FROM mark WHERE owner = '${a}' AND id > ${b}`),
   owner.map((a) => `DELETE FROM edge WHERE owner = '${a}'`),
   fc.constant('DELETE FROM edge'),
   fc
@@ -70,26 +88,38 @@ const statement = fc.oneof(
 const listed = {
   item: 'SELECT id, owner, rank, note FROM item ORDER BY id',
   edge: 'SELECT owner, other, weight FROM edge ORDER BY owner, other',
+  mark: 'SELECT owner, hex(id), weight FROM mark ORDER BY owner, id',
 }
 
 async function contentOf(database: FencedDatabase) {
-  return { item: await database.run(listed.item), edge: await database.run(listed.edge) }
+  return {
+    item: await database.run(listed.item),
+    edge: await database.run(listed.edge),
+    mark: await database.run(listed.mark),
+  }
+}
+
+/** How each table is copied: its columns, and which row a captured name means. */
+const copied: Readonly<Record<string, { readonly names: string; readonly where: string }>> = {
+  item: { names: 'id, owner, rank, note', where: 'id = ? ->> 0' },
+  edge: { names: 'owner, other, weight', where: 'owner = ?1 ->> 0 AND other = ?1 ->> 1' },
+  mark: { names: 'owner, id, weight', where: 'owner = ?1 ->> 0 AND id = unhex(?1 ->> 1)' },
 }
 
 /** A copy as the mover keeps it: for each captured key, what the source holds now, or nothing. */
 async function replay(source: FencedDatabase, copy: FencedDatabase): Promise<void> {
   for (const [table, pk] of await source.run('SELECT DISTINCT tbl, pk FROM _cdc')) {
-    const columns = table === 'item' ? ['id'] : ['owner', 'other']
-    const values = JSON.parse(String(pk)) as string[]
-    const where = columns.map((column) => `${column} = ?`).join(' AND ')
-    await copy.move(`DELETE FROM ${String(table)} WHERE ${where}`, ...values)
-    const names = table === 'item' ? 'id, owner, rank, note' : 'owner, other, weight'
-    const rows = await source.run(`SELECT ${names} FROM ${String(table)} WHERE ${where}`, ...values)
+    const { names = '', where = '' } = copied[String(table)] ?? {}
+    await copy.move(`DELETE FROM ${String(table)} WHERE ${where}`, String(pk))
+    const rows = await source.run(
+      `SELECT ${names} FROM ${String(table)} WHERE ${where}`,
+      String(pk),
+    )
     for (const row of rows) {
       const marks = row.map(() => '?').join(', ')
       await copy.move(
         `REPLACE INTO ${String(table)} (${names}) VALUES (${marks})`,
-        ...(row as string[]),
+        ...(row as InValue[]),
       )
     }
   }
@@ -149,6 +179,17 @@ describe('the capture', () => {
       ['edge', '0A1BB000000000000001', '["0A1BB000000000000001","a"]'],
       ['edge', '0B1BB000000000000001', '["0B1BB000000000000001","a"]'],
     ])
+  })
+
+  test('spells bytes in hexadecimal digits, all of them', async () => {
+    const database = await opened()
+    const [first = ''] = owners
+    for (const value of ["x''", "x'00'", "x'00ff61'"])
+      await database.run(`INSERT INTO mark VALUES ('${first}', ${value}, 1)`)
+
+    expect(await database.run('SELECT pk FROM _cdc ORDER BY seq')).toEqual(
+      ['', '00', '00FF61'].map((digits) => [JSON.stringify([first, digits])]),
+    )
   })
 
   test('is undone with the statement that failed', async () => {

@@ -58,9 +58,24 @@ describe('checkShapes', () => {
       'is computed',
     ],
     [
-      'a row named by bytes',
-      'CREATE TABLE t (id TEXT NOT NULL, b BLOB NOT NULL, PRIMARY KEY (id, b)) WITHOUT ROWID',
-      'is BLOB, not TEXT or INTEGER',
+      'a key of bytes',
+      'CREATE TABLE t (id BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID',
+      'is BLOB, not TEXT',
+    ],
+    [
+      'a row named by a real number',
+      'CREATE TABLE t (id TEXT NOT NULL, r REAL NOT NULL, PRIMARY KEY (id, r)) WITHOUT ROWID',
+      'is REAL, not TEXT, INTEGER or BLOB',
+    ],
+    [
+      'a row named by a column without a type',
+      'CREATE TABLE t (id TEXT NOT NULL, a NOT NULL, PRIMARY KEY (id, a)) WITHOUT ROWID',
+      'is untyped, not TEXT, INTEGER or BLOB',
+    ],
+    [
+      'bytes that may be NULL',
+      'CREATE TABLE t (id TEXT NOT NULL, b BLOB, PRIMARY KEY (id, b))',
+      '"b" names its rows and may be NULL',
     ],
     [
       'a text unique by itself',
@@ -98,6 +113,10 @@ describe('checkShapes', () => {
     [
       'a slot and a text',
       'CREATE TABLE t (slot TEXT NOT NULL, k TEXT NOT NULL, PRIMARY KEY (slot, k)) WITHOUT ROWID',
+    ],
+    [
+      'a slot and bytes',
+      'CREATE TABLE t (slot TEXT NOT NULL, b BLOB NOT NULL, PRIMARY KEY (slot, b)) WITHOUT ROWID',
     ],
     [
       'a row number and an id',

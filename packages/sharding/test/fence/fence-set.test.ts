@@ -35,6 +35,17 @@ const rebuild = [
   'ALTER TABLE `__new_item` RENAME TO `item`',
 ]
 
+describe('fenceSetOf', () => {
+  test('gives tables that are installed everywhere the text that they have, letter by letter', async () => {
+    const { client, tables } = await openFenced({
+      ddl: 'CREATE TABLE t (owner TEXT NOT NULL, n INTEGER NOT NULL, body BLOB, PRIMARY KEY (owner, n)) WITHOUT ROWID',
+    })
+    client.close()
+
+    expect(fenceSetOf(tables.filter(({ name }) => name === 't')).hash).toBe('8801cdf2a05f6935')
+  })
+})
+
 describe('the guard', () => {
   test('refuses every write after a table was rebuilt, until the database is fenced anew', async () => {
     await guard()

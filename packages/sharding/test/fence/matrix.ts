@@ -54,7 +54,9 @@ const scenarios: readonly Scenario[] = [
 
 async function contentOf(database: FencedDatabase, maker: RowMaker): Promise<string> {
   const rows = await database.run(`SELECT * FROM "${maker.table}"`)
-  return JSON.stringify(rows.map((row) => JSON.stringify(row)).toSorted())
+  const digits = (_name: string, value: unknown) =>
+    value instanceof ArrayBuffer ? new Uint8Array(value).join() : value
+  return JSON.stringify(rows.map((row) => JSON.stringify(row, digits)).toSorted())
 }
 
 /** What is wrong with how a form was answered, or nothing. */

@@ -52,6 +52,7 @@ export async function rowMakerOf(database: FencedDatabase, info: TableInfo): Pro
   const valueOf = (column: ColumnInfo, at: number, [prefix, index]: readonly [string, number]) => {
     if (column.isId || fixture[column.name] === 'id') return id(prefix, index, at)
     if (column.name === shape.key) return divides ? `${prefix}${index}` : prefix.slice(0, 3)
+    if (column.type === 'BLOB') return Uint8Array.of(0, inKey.has(column.name) ? index : 1)
     if (column.type === 'INTEGER') return inKey.has(column.name) ? index : 1
     const text = textFor(ddl, column)
     return text ?? (inKey.has(column.name) ? `${prefix}-${index}` : 'text')

@@ -38,6 +38,35 @@ describe('the fence', () => {
     expect(await violationsOf(database, database.tables)).toEqual([])
   })
 
+  test('does so where bytes name a row, with a row number beside them or without', async () => {
+    const database = await opened({
+      ddl: `CREATE TABLE mark (slot TEXT NOT NULL, id BLOB NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (slot, id)) WITHOUT ROWID;
+CREATE TABLE seal (n INTEGER PRIMARY KEY, owner TEXT NOT NULL, id BLOB NOT NULL, body BLOB NOT NULL, UNIQUE (owner, id));`,
+    })
+    const own = database.tables.filter(({ name }) => name === 'mark' || name === 'seal')
+
+    expect(own).toHaveLength(2)
+    expect(await violationsOf(database, own)).toEqual([])
+  })
+
+  test.for(["'ab'", '171', '1.5', "CAST(x'ab' AS TEXT)"])(
+    'refuses %s where bytes name a row, which would be captured by the name of another',
+    async (value) => {
+      const database = await opened({
+        ddl: 'CREATE TABLE mark (slot TEXT NOT NULL, id BLOB NOT NULL, PRIMARY KEY (slot, id)) WITHOUT ROWID',
+      })
+      await database.own({ lo: '0A1', hi: '0A2', state: 'serving' })
+      await database.run("INSERT INTO mark VALUES ('0A1', x'ab'), ('0A1', x'')")
+
+      for (const verb of ['INSERT', 'INSERT OR IGNORE']) {
+        const wrong = database.run(`${verb} INTO mark VALUES ('0A1', ${value})`)
+        await expect(wrong).rejects.toThrow('SHARD_KEY_NOT_BYTES|mark')
+      }
+      await expect(database.run(`UPDATE mark SET id = ${value}`)).rejects.toThrow('SHARD_KEY')
+      expect(await database.run('SELECT hex(id) FROM mark ORDER BY id')).toEqual([[''], ['AB']])
+    },
+  )
+
   test('judges a row by the innermost piece, whatever lies beside it', async () => {
     const database = await opened({
       ddl: 'CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID',
