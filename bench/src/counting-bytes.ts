@@ -109,15 +109,15 @@ async function rowsOnDisk(place: Place, objects: Objects): Promise<readonly Row[
   // sqld answers with 10 MB at most.
   for (let slot = 0; slot < 16_384; slot += 512) {
     const some = await place.client.execute({
-      sql: 'SELECT slot, hi, lo, views, likes, shares, saves FROM count_post WHERE slot BETWEEN ? AND ?',
+      sql: 'SELECT slot, hex(id) AS rest, views, likes, shares, saves FROM count_post WHERE slot BETWEEN ? AND ?',
       args: [slotText(slot), slotText(slot + 511)],
     })
     rows.push(...some.rows.map((row) => Array.from(row)))
   }
   const wide = await fileSize(countingMigration([kind]), (client) =>
     chunked(client, {
-      sql: `INSERT INTO count_post SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(?) WHERE true ORDER BY 1, 2, 3`,
+      sql: `INSERT INTO count_post SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5
+FROM json_each(?) WHERE true ORDER BY 1, 2`,
       rows,
     }),
   )

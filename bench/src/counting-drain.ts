@@ -35,11 +35,11 @@ function statementsOf(flushes: readonly (readonly string[])[], name: string) {
       args: [slotText(bucket * slotsPerBucket), `${name}${flush}`],
     }))
     const deltas = ids.map((id, n) => {
-      const { slot, hi, lo } = rowKeyOf(id)
+      const { slot, rest } = rowKeyOf(id)
       const metric = metrics[n & 3] ?? ''
-      const sql = `INSERT INTO count_post (slot, hi, lo, ${metric}) VALUES (?, ?, ?, 1)
-ON CONFLICT (slot, hi, lo) DO UPDATE SET ${metric} = ${metric} + 1`
-      return { sql, args: [slot, hi, lo] }
+      const sql = `INSERT INTO count_post (slot, id, ${metric}) VALUES (?, unhex(?), 1)
+ON CONFLICT (slot, id) DO UPDATE SET ${metric} = ${metric} + 1`
+      return { sql, args: [slot, rest] }
     })
     return [...applied, ...deltas]
   })

@@ -89,7 +89,7 @@ async function renamed(place: Place): Promise<number> {
     const rows = list.flatMap((id, at) =>
       at % 2 === 0 ? [[id.slice(0, 3), at, Number(list[at + 1])]] : [],
     )
-    const sql = `INSERT INTO count_post (slot, hi, lo, views) SELECT value ->> 0, 0, value ->> 1, value ->> 2 FROM json_each(?)
+    const sql = `INSERT INTO count_post (slot, id, views) SELECT value ->> 0, unhex(printf('%020x', value ->> 1)), value ->> 2 FROM json_each(?)
 WHERE true ON CONFLICT DO UPDATE SET views = views + excluded.views`
     await place.router.writeAll([0], [{ sql, args: [JSON.stringify(rows)] }], call)
     if (!dies) await redis.run(['DEL', 'taken'], call, { idempotent: true })

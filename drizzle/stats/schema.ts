@@ -1,4 +1,12 @@
-import { blob, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core'
+import {
+  blob,
+  customType,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  unique,
+} from 'drizzle-orm/sqlite-core'
 
 /** How often something happened to a subject, a member or a product. Only ever rises. */
 export const counter = sqliteTable(
@@ -11,20 +19,22 @@ export const counter = sqliteTable(
   (t) => [primaryKey({ columns: [t.subject, t.metric] })],
 )
 
+/** Bytes as they are: drizzle's own blobs are JSON, big numbers or Node's buffers. */
+const bytes = customType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'blob' })
+
 // The counts, as packages/counting says them: see its README.
 
-/** The counts of one kind: an id in three parts, and its metrics. */
+/** The counts of one kind: an id as its slot and the bytes behind it, and its metrics. */
 function countsOf<Name extends string>(name: Name) {
   return sqliteTable(
     name,
     {
       slot: text('slot').notNull(),
-      hi: integer('hi').notNull(),
-      lo: integer('lo').notNull(),
+      id: bytes('id').notNull(),
       views: integer('views').notNull().default(0),
       shares: integer('shares').notNull().default(0),
     },
-    (t) => [primaryKey({ columns: [t.slot, t.hi, t.lo] })],
+    (t) => [primaryKey({ columns: [t.slot, t.id] })],
   )
 }
 
@@ -100,10 +110,9 @@ export const countThaw = sqliteTable(
   {
     slot: text('slot').notNull(),
     kind: text('kind').notNull(),
-    hi: integer('hi').notNull(),
-    lo: integer('lo').notNull(),
+    id: bytes('id').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.slot, t.kind, t.hi, t.lo] })],
+  (t) => [primaryKey({ columns: [t.slot, t.kind, t.id] })],
 )
 
 export const countTop = sqliteTable(

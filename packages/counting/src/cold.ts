@@ -19,7 +19,7 @@ import {
   bucketKey,
   bucketOf,
   idOfRow,
-  leastHi,
+  leastRest,
   pageOf,
   rowKeyOf,
   slotsPerBucket,
@@ -54,33 +54,33 @@ function slotsOf(kind: Kind, page: number): readonly string[] {
   return Array.from({ length }, (_, index) => slotText(page + index))
 }
 
-function idOf([slot, hi, lo]: readonly SqlValue[]): string {
-  return idOfRow(String(slot), Number(hi), Number(lo))
+function idOf([slot, rest]: readonly SqlValue[]): string {
+  return idOfRow({ slot: String(slot), rest: String(rest) })
 }
 
 type Place = {
   readonly kind: Kind
   readonly page: number
   /** Which rows are to go into the page; none when it is only to be read. */
-  readonly old?: { readonly hiBefore: number; readonly limit: number }
+  readonly old?: { readonly before: string; readonly limit: number }
 }
 
 /** The rows to be frozen into a page; each slot's own in the order of time, so that nothing younger is looked at. */
-function oldRows(kind: Kind, slots: string, hiBefore: number) {
+function oldRows(kind: Kind, slots: string, before: string) {
   return {
-    from: `FROM count_${kind.name} WHERE slot IN (SELECT value FROM json_each(?)) AND hi < ?`,
-    args: [slots, hiBefore],
+    from: `FROM count_${kind.name} WHERE slot IN (SELECT value FROM json_each(?)) AND id < unhex(?)`,
+    args: [slots, before],
   }
 }
 
 async function readPage(
   router: CountRouter,
-  { kind, page, old = { hiBefore: Number.MIN_SAFE_INTEGER, limit: 0 } }: Place,
+  { kind, page, old = { before: '', limit: 0 } }: Place,
   call: Call,
 ): Promise<PageState> {
   const key = firstSlot(bucketOf(page))
   const slots = JSON.stringify(slotsOf(kind, page))
-  const aged = oldRows(kind, slots, old.hiBefore)
+  const aged = oldRows(kind, slots, old.before)
   const names = kind.metrics.map(({ name }, index) => `${name} AS v${index}`).join(', ')
   const query = (sql: string, ...args: readonly SqlValue[]) => ({ key, statement: { sql, args } })
   const [seqs, bodies, rows, marks] = await router.readMany(
@@ -96,12 +96,12 @@ AND (? = 0 OR EXISTS (SELECT 1 ${aged.from}))`,
         ...aged.args,
       ),
       query(
-        `SELECT slot AS slot, hi AS hi, lo AS lo, ${names} ${aged.from} ORDER BY slot, hi, lo LIMIT ?`,
+        `SELECT slot AS slot, hex(id) AS rest, ${names} ${aged.from} ORDER BY slot, id LIMIT ?`,
         ...aged.args,
         old.limit,
       ),
       query(
-        `SELECT slot AS slot, hi AS hi, lo AS lo FROM count_thaw
+        `SELECT slot AS slot, hex(id) AS rest FROM count_thaw
 WHERE slot IN (SELECT value FROM json_each(?)) AND kind = ?`,
         slots,
         kind.name,
@@ -113,7 +113,7 @@ WHERE slot IN (SELECT value FROM json_each(?)) AND kind = ?`,
   return {
     seq: Number(seqs?.rows[0]?.[0] ?? 0),
     entries: new Map(body instanceof Uint8Array ? decodePage(body, page) : []),
-    rows: new Map((rows?.rows ?? []).map((row) => [idOf(row), row.slice(3).map(Number)])),
+    rows: new Map((rows?.rows ?? []).map((row) => [idOf(row), row.slice(2).map(Number)])),
     marked: new Set((marks?.rows ?? []).map(idOf)),
   }
 }
@@ -121,8 +121,8 @@ WHERE slot IN (SELECT value FROM json_each(?)) AND kind = ?`,
 function keysJson(ids: Iterable<string>, valuesOf: (id: string) => Values = () => []): string {
   return JSON.stringify(
     [...ids].map((id) => {
-      const { slot, hi, lo } = rowKeyOf(id)
-      return [slot, hi, lo, ...valuesOf(id)]
+      const { slot, rest } = rowKeyOf(id)
+      return [slot, rest, ...valuesOf(id)]
     }),
   )
 }
@@ -141,17 +141,17 @@ ON CONFLICT (slot, kind) DO UPDATE SET body = excluded.body`,
   }
 }
 
-const keyIn = '(slot, hi, lo) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?))'
+const keyIn = '(slot, id) IN (SELECT value ->> 0, unhex(value ->> 1) FROM json_each(?))'
 
 /** Adds what the page held to rows that are there or not. */
 function returnRows(kind: Kind, ids: readonly string[], state: PageState): Statement {
   const names = kind.metrics.map(({ name }) => name)
   const rows = keysJson(ids, (id) => names.map((_, index) => state.entries.get(id)?.[index] ?? 0))
   return {
-    sql: `INSERT INTO count_${kind.name} (slot, hi, lo, ${names.join(', ')})
-SELECT value ->> 0, value ->> 1, value ->> 2, ${names.map((_, index) => `value ->> ${index + 3}`).join(', ')}
+    sql: `INSERT INTO count_${kind.name} (slot, id, ${names.join(', ')})
+SELECT value ->> 0, unhex(value ->> 1), ${names.map((_, index) => `value ->> ${index + 2}`).join(', ')}
 FROM json_each(?) WHERE true
-ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map((name) => `${name} = ${name} + excluded.${name}`).join(', ')}`,
+ON CONFLICT (slot, id) DO UPDATE SET ${names.map((name) => `${name} = ${name} + excluded.${name}`).join(', ')}`,
     args: [rows],
   }
 }
@@ -255,8 +255,7 @@ export async function freezePage(
     const gone = { sql: `DELETE FROM count_${kind.name} WHERE ${keyIn}`, args: [keysJson(idle)] }
     return [writePage(kind, page, entries), gone]
   }
-  // Those of the same 4 ms too; they are told apart one by one.
-  const old = { hiBefore: leastHi(madeBefore + 4), limit: rowsMax }
+  const old = { before: leastRest(madeBefore), limit: rowsMax }
   return (await changePage(deps, { kind, page, old }, { of, call })) ? count : 0
 }
 

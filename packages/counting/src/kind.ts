@@ -55,7 +55,7 @@ export type Board = {
 const nameForm = /^[a-z][a-z0-9_]{0,23}$/
 const metricsMax = 16
 /** Columns and tables of the package's own. */
-const reserved = new Set(['slot', 'hi', 'lo', 'applied', 'bucket', 'page', 'thaw', 'dead'])
+const reserved = new Set(['slot', 'id', 'applied', 'bucket', 'page', 'thaw', 'dead'])
 const reservedMore = new Set(['unique', 'window', 'top', 'drift', 'sweep'])
 
 /**

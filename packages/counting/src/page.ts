@@ -1,5 +1,3 @@
-import { parseSlot, slotText } from '@stoa/kernel'
-
 import {
   BitReader,
   BitWriter,
@@ -9,7 +7,7 @@ import {
   writeExpGolomb,
   writeRice,
 } from './bits.ts'
-import { idOfRow, rowKeyOf } from './subject.ts'
+import { idOfParts, partsOf } from './subject.ts'
 
 /** Objects by id, each with a value for each metric. */
 export type PageEntries = ReadonlyMap<string, readonly number[]>
@@ -20,27 +18,20 @@ const version = 1
 const ownerBits = 10
 
 type Entry = {
+  /** Slot of the page, and owner. */
   readonly place: number
   readonly time: number
   readonly tail: number
   readonly values: readonly number[]
 }
 
-/** hi and lo of a row, as place (slot of the page and owner), time and tail. */
 function entryOf(id: string, first: number, values: readonly number[]): Entry {
-  const { slot, hi, lo } = rowKeyOf(id)
-  const owner = ((hi % 1024) + 1024) % 1024
-  const time = ((hi - owner) / 1024 + timeBias) * 4 + (lo >>> 30)
-  return { place: (parseSlot(slot) - first) * 1024 + owner, time, tail: lo & 0x3fffffff, values }
+  const { slot, owner, time, tail } = partsOf(id)
+  return { place: ((slot - first) << ownerBits) | owner, time, tail, values }
 }
 
-/** A quarter of the milliseconds from 1970 to the moment from which rows count. */
-const timeBias = 2_114_380_800_000 / 4
-
 function idOf(first: number, { place, time, tail }: Omit<Entry, 'values'>): string {
-  const slot = slotText(first + (place >>> ownerBits))
-  const hi = (Math.floor(time / 4) - timeBias) * 1024 + (place & 1023)
-  return idOfRow(slot, hi, ((time % 4) << 30) | tail)
+  return idOfParts({ slot: first + (place >>> ownerBits), owner: place & 1023, time, tail })
 }
 
 function zigzag(value: number): number {

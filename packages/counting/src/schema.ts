@@ -13,13 +13,12 @@ function kindTable(kind: Kind): string {
     (metric) =>
       `  ${metric.name} INTEGER NOT NULL DEFAULT 0 CHECK (${metric.name} BETWEEN -${limit} AND ${limit}),`,
   )
-  return `-- What objects of kind ${name} are counted by, a row an object: hi and lo are the rest of its id.
+  return `-- What objects of kind ${name} are counted by, a row an object: id is the rest of the object's, behind its slot.
 CREATE TABLE count_${name} (
 ${slotColumn()}
-  hi INTEGER NOT NULL,
-  lo INTEGER NOT NULL,
+  id BLOB NOT NULL,
 ${columns.join('\n')}
-  PRIMARY KEY (slot, hi, lo)
+  PRIMARY KEY (slot, id)
 ) WITHOUT ROWID`
 }
 
@@ -51,9 +50,8 @@ ${slotColumn()}
 CREATE TABLE count_thaw (
 ${slotColumn()}
   kind TEXT NOT NULL,
-  hi INTEGER NOT NULL,
-  lo INTEGER NOT NULL,
-  PRIMARY KEY (slot, kind, hi, lo)
+  id BLOB NOT NULL,
+  PRIMARY KEY (slot, kind, id)
 ) WITHOUT ROWID;
 --> statement-breakpoint
 -- Flushes that came too late, or that nobody can read: kept for somebody to look at.

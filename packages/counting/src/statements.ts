@@ -11,8 +11,8 @@ const counterMax = Number.MAX_SAFE_INTEGER
 
 /** An element of a {@link RowSet}, its parts, and whether it is that of a row c. */
 const row = 'r.value'
-const [slot, hi, lo] = [partOf.slot(row), partOf.hi(row), partOf.lo(row)]
-const isRow = `c.slot = ${slot} AND c.hi = ${hi} AND c.lo = ${lo}`
+const [slot, bytes] = [partOf.slot(row), partOf.id(row)]
+const isRow = `c.slot = ${slot} AND c.id = ${bytes}`
 
 function statement(sql: string, ...args: readonly SqlValue[]): Statement {
   return { sql, args }
@@ -57,8 +57,8 @@ ON CONFLICT (slot) DO UPDATE SET seq = CASE WHEN seq = ? THEN seq + 1 END`,
 /** Marks objects that have no row but may be in a page. Costs one look-up a row while there are no pages. */
 function markThaw(kind: Kind, { json }: RowSet): Statement {
   return statement(
-    `INSERT INTO count_thaw (slot, kind, hi, lo)
-SELECT ${slot}, ?, ${hi}, ${lo} FROM json_each(?) AS r
+    `INSERT INTO count_thaw (slot, kind, id)
+SELECT ${slot}, ?, ${bytes} FROM json_each(?) AS r
 WHERE EXISTS (SELECT 1 FROM count_page AS p WHERE p.slot = ${partOf.page(row)} AND p.kind = ?)
   AND NOT EXISTS (SELECT 1 FROM count_${kind.name} AS c WHERE ${isRow})
 ON CONFLICT DO NOTHING`,
@@ -71,7 +71,7 @@ ON CONFLICT DO NOTHING`,
 /** Every object of the buckets that waits to be thawed: few, most of the time none. */
 function selectThaw(kind: Kind, buckets: readonly number[]): Statement {
   return statement(
-    `SELECT t.slot, t.hi, t.lo FROM json_each(?) AS b JOIN count_thaw AS t
+    `SELECT t.slot, hex(t.id) FROM json_each(?) AS b JOIN count_thaw AS t
 ON t.slot BETWEEN b.value ->> 0 AND b.value ->> 1 AND t.kind = ?`,
     JSON.stringify(buckets.map(bucketSlots)),
     kind.name,
@@ -98,9 +98,9 @@ function addRows(
   const names = kind.metrics.map(({ name }) => name)
   const deltas = names.map((_, index) => partOf.delta(row, index, width))
   return statement(
-    `INSERT INTO count_${kind.name} (slot, hi, lo, ${names.join(', ')})
-SELECT ${slot}, ${hi}, ${lo}, ${deltas.join(', ')} FROM json_each(?) AS r WHERE true
-ON CONFLICT (slot, hi, lo) DO UPDATE SET ${names.map(setOf).join(', ')}`,
+    `INSERT INTO count_${kind.name} (slot, id, ${names.join(', ')})
+SELECT ${slot}, ${bytes}, ${deltas.join(', ')} FROM json_each(?) AS r WHERE true
+ON CONFLICT (slot, id) DO UPDATE SET ${names.map(setOf).join(', ')}`,
     json,
   )
 }
@@ -265,7 +265,7 @@ function readApplied(answers: readonly Rows[], sets: readonly CountedSet[]): App
     if (marks.length === 0) continue
     thawed.set(
       kind.name,
-      marks.map(([place, ...key]) => idOfRow(String(place), Number(key[0]), Number(key[1]))),
+      marks.map(([place, digits]) => idOfRow({ slot: String(place), rest: String(digits) })),
     )
   }
   return { seqs, sums, thawed }

@@ -60,18 +60,18 @@ export async function byShardOrThrow<T>(
   return groups
 }
 
-/** Rows of one bucket and kind, as JSON: id, slot, hi, lo, page. */
+/** Rows of one bucket and kind, as JSON: id, slot, rest of the id, page. */
 function keysOf(kind: Kind, ids: readonly string[]): string {
   return JSON.stringify(
     ids.map((id) => {
-      const { slot, hi, lo } = rowKeyOf(id)
-      return [id, slot, hi, lo, slotText(pageOf(slotOfId(id), kind.pagesPerBucket ?? 1))]
+      const { slot, rest } = rowKeyOf(id)
+      return [id, slot, rest, slotText(pageOf(slotOfId(id), kind.pagesPerBucket ?? 1))]
     }),
   )
 }
 
 function sameRow(alias: string): string {
-  return `${alias}.slot = r.value ->> 1 AND ${alias}.hi = r.value ->> 2 AND ${alias}.lo = r.value ->> 3`
+  return `${alias}.slot = r.value ->> 1 AND ${alias}.id = unhex(r.value ->> 2)`
 }
 
 function joined(kind: Kind): string {
@@ -97,7 +97,7 @@ function pagesQuery(kind: Kind, bucket: number, keys: string): Query {
     key: firstSlot(bucket),
     statement: {
       sql: `SELECT slot AS page, body AS body FROM count_page WHERE kind = ? AND slot IN
-(SELECT r.value ->> 4 FROM ${joined(kind)} WHERE c.slot IS NULL OR t.slot IS NOT NULL)`,
+(SELECT r.value ->> 3 FROM ${joined(kind)} WHERE c.slot IS NULL OR t.slot IS NOT NULL)`,
       args: [kind.name, keys],
     },
   }

@@ -1,18 +1,17 @@
 import { InvalidIdError, slotText } from '@stoa/kernel'
 
 /**
- * The same 20-character id in three shapes: text, three 32-bit words (in the isolate's buffer), and slot text with two
- * whole numbers of 6 and 4 bytes (in a row).
+ * The same 20-character id in three shapes: text, three 32-bit words (in the isolate's buffer), and slot text with ten
+ * bytes (in a row).
  */
 
 /** How many slots make a bucket: the unit of dedupe, and so of a move. */
 export const slotsPerBucket = 64
 export const bucketCount = 256
 
-/** Times of words count from 2020, in 40 bits: to the year 2054. */
-const wordEpoch = 1_577_836_800_000
-/** Times of rows count from 2037, so that hi takes 6 bytes from 2020 to 2054; other times take 8. */
-const rowEpoch = 2_114_380_800_000
+/** Times of words and rows count from 2020, in 40 bits: to the year 2054. */
+const epoch = 1_577_836_800_000
+const two30 = 2 ** 30
 const two32 = 2 ** 32
 const two40 = 2 ** 40
 
@@ -46,7 +45,8 @@ function digitsAt(text: string, from: number, count: number): number {
   return bad > 31 ? -1 : value
 }
 
-type Parts = {
+/** What an id says. */
+export type Parts = {
   readonly slot: number
   readonly owner: number
   readonly time: number
@@ -54,14 +54,14 @@ type Parts = {
 }
 
 /** @throws InvalidIdError for any spelling but the canonical one. */
-function partsOf(id: string): Parts {
+export function partsOf(id: string): Parts {
   const place = digitsAt(id, 0, 5)
   const high = digitsAt(id, 5, 3)
   const low = digitsAt(id, 8, 6)
   const tail = digitsAt(id, 14, 6)
   if (id.length !== 20 || place < 0 || high < 0 || low < 0 || tail < 0 || place >= 2 ** 24)
     throw new InvalidIdError()
-  return { slot: place >>> 10, owner: place & 1023, time: high * 2 ** 30 + low, tail }
+  return { slot: place >>> 10, owner: place & 1023, time: high * two30 + low, tail }
 }
 
 /** The words of the last id that {@link parseWords} read: a hot loop makes no garbage. */
@@ -75,7 +75,7 @@ export function parseWords(id: string): void {
   const tail = digitsAt(id, 14, 6)
   if (id.length !== 20 || place < 0 || high < 0 || low < 0 || tail < 0 || place >= 2 ** 24)
     throw new InvalidIdError()
-  const time = high * 2 ** 30 + low - wordEpoch
+  const time = high * two30 + low - epoch
   parsed.slot = place >>> 10
   parsed.words = time >= 0 && time < two40
   parsed.a = (place << 8) | (time / two32)
@@ -97,13 +97,14 @@ export function handleOf(id: string): Handle {
 
 /** The id whose words these are. */
 export function idOfWords(a: number, b: number, c: number): string {
-  const time = (a & 255) * two32 + (b >>> 0) + wordEpoch
-  return spelled({ slot: a >>> 18, owner: (a >>> 8) & 1023, time, tail: c & 0x3fffffff })
+  const time = (a & 255) * two32 + (b >>> 0) + epoch
+  return idOfParts({ slot: a >>> 18, owner: (a >>> 8) & 1023, time, tail: c & 0x3fffffff })
 }
 
-function spelled({ slot, owner, time, tail }: Parts): string {
-  const high = Math.floor(time / 2 ** 30)
-  const low = time % 2 ** 30
+/** The id that says this. */
+export function idOfParts({ slot, owner, time, tail }: Parts): string {
+  const high = Math.floor(time / two30)
+  const low = time % two30
   return spell((slot << 10) | owner, 5) + spell(high, 3) + spell(low, 6) + spell(tail, 6)
 }
 
@@ -115,31 +116,47 @@ function spell(value: number, length: number): string {
   return text
 }
 
-/** An id as a row keeps it. */
-export type RowKey = { readonly slot: string; readonly hi: number; readonly lo: number }
+/**
+ * An id as a row keeps it. What follows the slot is bytes, here as hexadecimal digits: SQL makes bytes of them. They are
+ * in the order of time, whoever owns them.
+ */
+export type RowKey = { readonly slot: string; readonly rest: string }
+
+/** Digits of the bytes of a row from 2020 to 2054: 40 bits of time, 10 of owner, 30 of tail. Other times take two more. */
+const restDigits = 20
+export const restDigitsMax = 22
+/** No time of an id is so many eras of 40 bits before 2020. */
+const erasBefore = 2
+
+function hex(value: number, length: number): string {
+  return value.toString(16).padStart(length, '0')
+}
 
 /** @throws InvalidIdError */
 export function rowKeyOf(id: string): RowKey {
   const { owner, time, tail } = partsOf(id)
-  const since = time - rowEpoch
-  return {
-    slot: id.slice(0, 3),
-    hi: Math.floor(since / 4) * 1024 + owner,
-    lo: ((time % 4) << 30) | tail,
-  }
+  const era = Math.floor((time - epoch) / two40)
+  const since = time - epoch - era * two40
+  const rest = hex(since, 10) + hex(owner * two30 + tail, 10)
+  return { slot: id.slice(0, 3), rest: era === 0 ? rest : rest + hex(era + erasBefore, 2) }
 }
 
-/** The least hi of an object made at `time`: what is below it is older, what is 4 ms older is below it. */
-export function leastHi(time: number): number {
-  return Math.floor((time - rowEpoch) / 4) * 1024
+/** The bytes, as digits, below which all rows are of objects made before `time`, and no others of 2020 to 2054. */
+export function leastRest(time: number): string {
+  return hex(Math.max(0, Math.min(two40 - 1, Math.ceil(time - epoch))), 10)
 }
 
 /** The id of a row. */
-export function idOfRow(slot: string, hi: number, lo: number): string {
-  const owner = ((hi % 1024) + 1024) % 1024
-  const time = ((hi - owner) / 1024) * 4 + rowEpoch + (lo >>> 30)
-  const place = slot + spell(owner, 2)
-  return place + spelled({ slot: 0, owner: 0, time, tail: lo & 0x3fffffff }).slice(5)
+export function idOfRow({ slot, rest }: RowKey): string {
+  const part = (from: number, to: number) => Number.parseInt(rest.slice(from, to), 16)
+  const era = rest.length > restDigits ? part(restDigits, restDigitsMax) - erasBefore : 0
+  const place = part(10, restDigits)
+  return idOfParts({
+    slot: digitsAt(slot, 0, 3),
+    owner: Math.floor(place / two30),
+    time: part(0, 10) + epoch + era * two40,
+    tail: place % two30,
+  })
 }
 
 export function bucketOf(slot: number): number {

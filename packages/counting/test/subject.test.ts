@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { handleOf, rowKeyOf } from '../src/index.ts'
-import { idOfRow, idOfWords, leastHi } from '../src/subject.ts'
+import { idOfRow, idOfWords, leastRest, restDigitsMax } from '../src/subject.ts'
 
 const digits = Array.from('0123456789ABCDEFGHJKMNPQRSTVWXYZ')
 const id = fc
@@ -17,61 +17,83 @@ describe('the shapes of an id', () => {
   test('a row key is the id again, whatever its time', () => {
     fc.assert(
       fc.property(id, (one) => {
-        const { slot, hi, lo } = rowKeyOf(one)
+        const key = rowKeyOf(one)
 
-        expect(Number.isSafeInteger(hi) && Number.isSafeInteger(lo)).toBe(true)
-        expect(idOfRow(slot, hi, lo)).toBe(one)
+        expect(idOfRow(key)).toBe(one)
+        expect(idOfRow({ ...key, rest: key.rest.toUpperCase() })).toBe(one)
       }),
     )
   })
 
-  test.each([0, 1, 2 ** 45 - 2, 2 ** 45 - 1])(
-    'a row key is that of an id made at %i ms',
+  test('no two ids have one row key', () => {
+    fc.assert(
+      fc.property(id, id, (one, other) => {
+        const isSame = JSON.stringify(rowKeyOf(one)) === JSON.stringify(rowKeyOf(other))
+
+        expect(isSame).toBe(one === other)
+      }),
+    )
+  })
+
+  const made = (time: number, place: string, bits?: number) => {
+    const random = bits === undefined ? secureRandom : { ...secureRandom, uint32: () => bits }
+    return createIds({ clock: manualClock(time), random }).rootAt(place)
+  }
+  const era = 2 ** 40
+  const edges = [0, 1, Date.UTC(2020) - 1, Date.UTC(2020) + era, 2 ** 45 - 2, 2 ** 45 - 1]
+
+  test.each(edges)('a row key is that of an id made at %i ms, in 11 bytes', (time) => {
+    for (const bits of [0, 2 ** 30 - 1]) {
+      const one = made(time, 'FZZZZ', bits)
+      const key = rowKeyOf(one)
+
+      expect(idOfRow(key)).toBe(one)
+      // As wide as rows are on their way into a database.
+      expect(key.rest).toHaveLength(restDigitsMax)
+    }
+  })
+
+  test.each([Date.UTC(2020), Date.UTC(2026, 5), Date.UTC(2053, 5), Date.UTC(2020) + era - 1])(
+    'a row key is that of an id made at %i ms, in 10 bytes',
     (time) => {
       for (const bits of [0, 2 ** 30 - 1]) {
-        const random = { ...secureRandom, uint32: () => bits }
-        const one = createIds({ clock: manualClock(time), random }).rootAt('FZZZZ')
-        const { slot, hi, lo } = rowKeyOf(one)
+        const one = made(time, 'C7ZZZ', bits)
+        const key = rowKeyOf(one)
 
-        expect(idOfRow(slot, hi, lo)).toBe(one)
-        // As wide as rows are on their way into a database.
-        expect(String(hi).length).toBeLessThanOrEqual(16)
-        expect(String(lo).length).toBeLessThanOrEqual(11)
+        expect(idOfRow(key)).toBe(one)
+        expect(key.rest).toMatch(/^[0-9a-f]{20}$/)
       }
     },
   )
 
-  test('rows of a slot lie in the order of time, to 4 ms, whoever owns them', () => {
+  test('rows of a slot lie in the order of time, whoever owns them', () => {
     const owner = fc.constantFrom('00', '7Z', 'ZZ')
-    const time = fc.integer({ min: 0, max: 2 ** 45 - 20_000 })
-    const hiOf = (at: number, place: string) => {
-      const ids = createIds({ clock: manualClock(at), random: secureRandom })
-      return rowKeyOf(ids.rootAt(`C7A${place}`)).hi
-    }
+    const time = fc.integer({ min: Date.UTC(2020), max: Date.UTC(2054) })
     fc.assert(
       fc.property(
         time,
-        fc.integer({ min: 4, max: 10_000 }),
+        fc.integer({ min: 1, max: 10_000 }),
         owner,
         owner,
         (at, later, one, other) => {
-          const [early, late] = [hiOf(at, one), hiOf(at + later, other)]
+          const rest = (moment: number, place: string) => rowKeyOf(made(moment, place)).rest
+          const [early, late] = [rest(at, `C7A${one}`), rest(at + later, `C7A${other}`)]
 
-          expect(early).toBeLessThan(leastHi(at + later))
-          expect(late).toBeGreaterThanOrEqual(leastHi(at + later))
+          expect(early < leastRest(at + later)).toBe(true)
+          expect(late >= leastRest(at + later)).toBe(true)
+          expect(early < late).toBe(true)
         },
       ),
     )
   })
 
-  test('takes 6 and 4 bytes in a row from 2020 to 2054', () => {
-    for (const year of [2020, 2026, 2053]) {
-      const clock = manualClock(Date.UTC(year, 5))
-      const { hi, lo } = rowKeyOf(createIds({ clock, random: secureRandom }).rootAt('C7ZZZ'))
-
-      expect(Math.abs(hi)).toBeLessThan(2 ** 47)
-      expect(Math.abs(lo)).toBeLessThanOrEqual(2 ** 31)
-    }
+  test.each([
+    [-1, '0000000000'],
+    [Date.UTC(2020), '0000000000'],
+    [Date.UTC(2020) + 1, '0000000001'],
+    [Infinity, 'ffffffffff'],
+  ])('the least bytes of a row made at %d are in the range of rows', (time, expected) => {
+    expect(leastRest(time)).toBe(expected)
   })
 
   test('words are the id again, when its time is in their range', () => {

@@ -1,48 +1,52 @@
 import { slotText } from '@stoa/kernel'
 
 /**
- * How the stats service keeps the id of a counted object: its slot as text, the rest as two whole numbers. Said here once
- * more, so that a mistake there cannot hide.
+ * How the stats service keeps the id of a counted object: its slot as text, the rest as bytes. Said here once more, so that
+ * a mistake there cannot hide.
  */
-export type CountKey = { readonly slot: string; readonly hi: number; readonly lo: number }
+export type CountKey = { readonly slot: string; readonly id: Uint8Array }
 
 const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-/** Times of rows count from 2037. */
-const rowEpoch = 2_114_380_800_000
+/** Times of rows count from 2020 in 40 bits, ten bytes with owner and tail; another byte tells other times apart. */
+const epoch = BigInt(Date.UTC(2020))
+const [timeBits, ownerBits, tailBits] = [40n, 10n, 30n]
+const keyBytes = 10
+const erasBefore = 2
 const slotsPerBucket = 64
 
-function valueOf(text: string): number {
-  return Array.from(text).reduce((value, digit) => value * 32 + digits.indexOf(digit), 0)
+function valueOf(text: string): bigint {
+  return Array.from(text).reduce((value, digit) => value * 32n + BigInt(digits.indexOf(digit)), 0n)
 }
 
-function spell(value: number, length: number): string {
-  let [rest, text] = [value, '']
-  for (let at = 0; at < length; at += 1) {
-    text = digits.charAt(rest % 32) + text
-    rest = Math.floor(rest / 32)
-  }
-  return text
+function spell(value: bigint, length: number): string {
+  const places = Array.from({ length }, (_, at) => BigInt(5 * (length - 1 - at)))
+  return places.map((place) => digits.charAt(Number((value >> place) & 31n))).join('')
 }
 
 export function countKeyOf(id: string): CountKey {
-  const [owner, time, tail] = [id.slice(3, 5), id.slice(5, 14), id.slice(14)].map(valueOf) as [
-    number,
-    number,
-    number,
-  ]
-  const since = time - rowEpoch
-  const lo = ((time % 4) << 30) | tail
-  return { slot: id.slice(0, 3), hi: Math.floor(since / 4) * 1024 + owner, lo }
+  const since = valueOf(id.slice(5, 14)) - epoch
+  const era = Number(since >> timeBits)
+  const time = BigInt.asUintN(Number(timeBits), since)
+  const owned = (time << ownerBits) | valueOf(id.slice(3, 5))
+  const key = (owned << tailBits) | valueOf(id.slice(14))
+  const bytes = Array.from({ length: keyBytes }, (_, at) =>
+    Number((key >> BigInt(8 * (keyBytes - 1 - at))) & 255n),
+  )
+  return {
+    slot: id.slice(0, 3),
+    id: Uint8Array.from(era === 0 ? bytes : [...bytes, era + erasBefore]),
+  }
 }
 
-export function idOfCount({ slot, hi, lo }: CountKey): string {
-  const owner = ((hi % 1024) + 1024) % 1024
-  const time = ((hi - owner) / 1024) * 4 + rowEpoch + (lo >>> 30)
-  return slot + spell(owner, 2) + spell(time, 9) + spell(lo & 0x3fffffff, 6)
+export function idOfCount({ slot, id }: CountKey): string {
+  const key = id.slice(0, keyBytes).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n)
+  const era = BigInt((id[keyBytes] ?? erasBefore) - erasBefore)
+  const time = (key >> (ownerBits + tailBits)) + (era << timeBits) + epoch
+  return slot + spell(key >> tailBits, 2) + spell(time, 9) + spell(key, 6)
 }
 
 /** The slot under which the rows of a whole bucket lie: the first of its 64. */
 export function bucketSlotOf(slot: string): string {
-  const value = valueOf(slot)
+  const value = Number(valueOf(slot))
   return slotText(value - (value % slotsPerBucket))
 }

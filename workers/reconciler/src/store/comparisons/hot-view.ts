@@ -57,12 +57,14 @@ async function sampleOf({ kind, reader }: Source, now: number, call: Call) {
   const turn = Math.floor(now / hourMs) % strideOfSlots
   const queries = Array.from({ length: slotsAtOnce }, (_, index) => {
     const slot = slotText(index * strideOfSlots + turn)
-    const sql = `SELECT slot AS slot, hi AS hi, lo AS lo FROM count_${kind} WHERE slot = ? ORDER BY hi DESC, lo DESC LIMIT ${perSlot}`
+    const sql = `SELECT slot AS slot, id AS id FROM count_${kind} WHERE slot = ? ORDER BY id DESC LIMIT ${perSlot}`
     return { key: slot, statement: { sql, args: [slot] } }
   })
   const found = await reader.readMany(queries, call)
   return found.flatMap(({ rows }) =>
-    rows.map(([slot, hi, lo]) => idOfCount({ slot: String(slot), hi: Number(hi), lo: Number(lo) })),
+    rows.flatMap(([slot, id]) =>
+      id instanceof Uint8Array ? [idOfCount({ slot: String(slot), id })] : [],
+    ),
   )
 }
 
@@ -71,12 +73,12 @@ async function sampleOf({ kind, reader }: Source, now: number, call: Call) {
  * is not the total.
  */
 function rowOf(kind: HotKind, id: string): Statement {
-  const { slot, hi, lo } = countKeyOf(id)
+  const { slot, id: rest } = countKeyOf(id)
   return {
     sql: `SELECT c.views || ',' || c.shares AS total, (SELECT b.seq FROM count_bucket AS b WHERE b.slot = ?) AS seq
-FROM count_${kind} AS c WHERE c.slot = ? AND c.hi = ? AND c.lo = ? AND NOT EXISTS (SELECT 1 FROM count_thaw AS t
-  WHERE t.slot = c.slot AND t.kind = '${kind}' AND t.hi = c.hi AND t.lo = c.lo)`,
-    args: [bucketSlotOf(slot), slot, hi, lo],
+FROM count_${kind} AS c WHERE c.slot = ? AND c.id = ? AND NOT EXISTS (SELECT 1 FROM count_thaw AS t
+  WHERE t.slot = c.slot AND t.kind = '${kind}' AND t.id = c.id)`,
+    args: [bucketSlotOf(slot), slot, rest],
   }
 }
 
