@@ -12,7 +12,7 @@ import { env, links, meta, run, shardOf } from './harness.ts'
 const call = rootCall('settle-test')
 const token = env['LIBSQL_TOKEN'] ?? ''
 
-/** A coordinator that dies at its first write to the copy once `isDying`. */
+/** A coordinator that dies before it hands anything over once `isDying`. */
 function mortalMover() {
   const life = { isDying: false }
   const mover = createMover({
@@ -22,7 +22,8 @@ function mortalMover() {
       return {
         name,
         batch: async (statements, mode, each) => {
-          if (life.isDying && name === 'users-1' && mode === 'write') throw new Error('it died')
+          const isHandingOver = statements.some(({ sql }) => sql.includes("'handed_off'"))
+          if (life.isDying && mode === 'write' && isHandingOver) throw new Error('it died')
           return shard.batch(statements, mode, each)
         },
       }
