@@ -126,18 +126,36 @@ function sameOrThrow(move: Move, { id, keyspace, scope, source, target }: MoveRe
   return move
 }
 
-async function start(engine: Engine, request: MoveRequest, call: Call): Promise<Move> {
-  const { meta, clock } = engine.options
+/** The move that `request` asks for, when somebody has begun it. @throws InvalidMoveError when its id is another's. */
+async function begun(
+  { options }: Engine,
+  request: MoveRequest,
+  call: Call,
+): Promise<Move | undefined> {
   try {
-    const { move } = await readMove(meta, request.id, call)
+    const { move } = await readMove(options.meta, request.id, call)
     return sameOrThrow(move, request)
   } catch (error) {
-    if (!(error instanceof MoveNotFoundError)) throw error
+    if (error instanceof MoveNotFoundError) return undefined
+    throw error
   }
-  const { spec } = await plan(engine, request, call)
+}
+
+async function start(engine: Engine, request: MoveRequest, call: Call): Promise<Move> {
+  const known = await begun(engine, request, call)
+  if (known !== undefined) return known
+  const { meta, clock } = engine.options
   const { id, keyspace } = request
-  const move = await insertMove(meta, { id, keyspace, spec, createdAt: clock.now() }, call)
-  return sameOrThrow(move, request)
+  try {
+    const { spec } = await plan(engine, request, call)
+    const move = await insertMove(meta, { id, keyspace, spec, createdAt: clock.now() }, call)
+    return sameOrThrow(move, request)
+  } catch (error) {
+    // What stands in the way may be this very move, which another coordinator has begun meanwhile.
+    const other = await begun(engine, request, call)
+    if (other === undefined) throw error
+    return other
+  }
 }
 
 type Wish = {

@@ -149,6 +149,23 @@ describe('a move is refused, before anything moves,', () => {
 })
 
 describe('a move that is under way', () => {
+  test('takes for its own what another coordinator began while it looked', async () => {
+    let isFirst = true
+    world.between = async ({ database }) => {
+      if (!isFirst || database.name === 'meta') return
+      isFirst = false
+      const other = world.mover()
+      await other.start(world.request(), call)
+      for (let step = 0; step < 2; step += 1) await other.advance('m1', call)
+    }
+
+    const move = await world.mover().start(world.request(), call)
+
+    expect(isFirst).toBe(false)
+    expect(move).toMatchObject({ id: 'm1', phase: 'copying' })
+    expect(await world.mover().run('m1', call)).toMatchObject({ phase: 'done' })
+  })
+
   test('is the same when it is asked for again', async () => {
     const mover = world.mover()
     const first = await mover.start(world.request(), call)
