@@ -44,6 +44,14 @@ type Dispute = {
   payment_intent: string
   status: string
 }
+/** What a movement of money came of. */
+type Source = { readonly id: string; readonly object: string; readonly payment_intent: string }
+type Moved = {
+  readonly type: string
+  readonly amount: number
+  readonly currency: string
+  readonly source: Source
+}
 type Answer = { readonly status: number; readonly body: unknown; readonly replayed?: boolean }
 
 const cards: Readonly<Record<string, string>> = {
@@ -77,6 +85,7 @@ class StripeFake {
   readonly #intents = new Map<string, Intent>()
   readonly #refunds: Refund[] = []
   readonly #disputes: Dispute[] = []
+  readonly #moved: Moved[] = []
   readonly #answered = new Map<string, { readonly text: string; readonly answer: Answer }>()
 
   /** The first answer to a key is the answer for ever, failures of the server too. */
@@ -138,6 +147,7 @@ class StripeFake {
         ] ?? card,
     }
     this.#intents.set(intent.id, intent)
+    if (intent.amount_received > 0) this.#charge(intent, intent.amount_received)
     if (card !== 'declined') return { status: 200, body: intent }
     const { last_payment_error: failure } = intent
     return refuse(402, {
@@ -159,6 +169,7 @@ class StripeFake {
     if (amount > intent.amount_capturable) return invalid('amount_too_large')
     const isFinal = form['final_capture'] !== 'false'
     intent.amount_received += amount
+    this.#charge(intent, amount)
     intent.amount_capturable = isFinal ? 0 : intent.amount_capturable - amount
     intent.status = intent.amount_capturable === 0 ? 'succeeded' : 'requires_capture'
     Object.assign(intent.metadata, nested(form, 'metadata'))
@@ -190,6 +201,8 @@ class StripeFake {
       status: 'succeeded',
     }
     this.#refunds.push(refund)
+    const { currency } = intent
+    this.#moved.push({ type: 'refund', amount: -amount, currency, source: refund })
     return { status: 200, body: refund }
   }
 
@@ -203,6 +216,8 @@ class StripeFake {
       status: 'needs_response',
     }
     this.#disputes.push(dispute)
+    const { currency = '' } = this.#intents.get(dispute.payment_intent) ?? {}
+    this.#moved.push({ type: 'adjustment', amount: -dispute.amount, currency, source: dispute })
     return { status: 200, body: dispute }
   }
 
@@ -211,15 +226,20 @@ class StripeFake {
     return { status: 200, body: { object: 'list', data, has_more: false, url: '/' } }
   }
 
+  #charge(intent: Intent, amount: number): void {
+    const { id, currency } = intent
+    const source = { id: intent.latest_charge ?? '', object: 'charge', payment_intent: id }
+    this.#moved.push({ type: 'charge', amount, currency, source })
+  }
+
+  /** Sources are whole, and so are their payments, as they were asked for. */
   #balance(): Answer {
-    const data = this.#refunds.map(({ id, amount, created, currency, payment_intent: of }) => ({
-      id: `txn_${id}`,
+    const data = this.#moved.map(({ source, ...each }, at) => ({
+      ...each,
+      id: `txn_${at}`,
       object: 'balance_transaction',
-      type: 'refund',
-      amount: -amount,
-      created,
-      currency,
-      source: { id, object: 'refund', payment_intent: of },
+      created: Math.floor(Date.now() / 1_000),
+      source: { ...source, payment_intent: this.#intents.get(source.payment_intent) ?? null },
     }))
     return {
       status: 200,

@@ -172,15 +172,31 @@ describe('the Stripe adapter', () => {
     expect(factsOf(await stripe.query({ ref }, call)).at(-1)).toBe('chargeback succeeded 400')
   })
 
-  test('reads the statement of a day', async () => {
-    const { ref } = recordIn(await authorise(newSubject(), { atOnce: true }))
+  test('names each line of a statement as the payment itself has it', async () => {
+    const { ref } = recordIn(await authorise(newSubject()))
+    await operate(ref, 'capture', 300)
+    await operate(ref, 'capture', 300)
+    await operate(ref, 'capture', 250)
     await operate(ref, 'refund', 123)
+    await post('test_disputes', { payment_intent: ref, amount: '77' })
+    const { ref: atOnce } = recordIn(await authorise(newSubject(), { atOnce: true }))
 
     const lines = await stripe.statement(new Date().toISOString().slice(0, 10), call)
 
-    expect(lines.filter((line) => line.ref === ref)).toMatchObject([
-      { kind: 'refund', amountMinor: -123, currency: 'EUR' },
-    ])
+    for (const [payment, amounts] of [
+      [ref, [300, 300, 250, -123, -77]],
+      [atOnce, [1_000]],
+    ] as const) {
+      const own = lines.filter((line) => line.ref === payment)
+      const moved = recordIn(await stripe.query({ ref: payment }, call)).facts.filter(
+        ({ kind }) => kind === 'capture' || kind === 'refund' || kind === 'chargeback',
+      )
+      expect(own.map(({ amountMinor }) => amountMinor)).toEqual(amounts)
+      expect(own.map(({ kind, operation }) => `${kind} ${operation}`).toSorted()).toEqual(
+        moved.map((fact) => `${fact.kind} ${fact.ref}`).toSorted(),
+      )
+    }
+    expect(lines.every(({ currency }) => currency === 'EUR')).toBe(true)
   })
 
   test('has one key that is wrong say nothing about a payment', async () => {

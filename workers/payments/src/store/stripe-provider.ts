@@ -11,7 +11,7 @@ import type {
   Provider,
   StatementLine,
 } from '../domain/provider.ts'
-import { captureMark, metadataOf, stripeRecord } from './stripe-record.ts'
+import { captureMark, capturesOf, metadataOf, stripeRecord } from './stripe-record.ts'
 
 export type StripeOptions = {
   readonly key: string
@@ -201,11 +201,11 @@ class StripeProvider implements Provider {
       const pages = api.balanceTransactions.list({
         created,
         limit: pageMax,
-        expand: ['data.source'],
+        expand: ['data.source.payment_intent'],
       })
       for await (const moved of pages) {
         call.signal.throwIfAborted()
-        const line = lineOf(moved)
+        const line = lineOf(moved, lines)
         if (line !== undefined) lines.push(line)
       }
     } catch (error) {
@@ -236,23 +236,60 @@ function intentIn(object: object): string | undefined {
   return typeof named === 'string' ? named : undefined
 }
 
-/** What a balance transaction is to us; `undefined` for fees and payouts. */
-function lineOf(moved: Stripe.BalanceTransaction): StatementLine | undefined {
-  const kinds = {
-    charge: 'capture',
-    payment: 'capture',
-    refund: 'refund',
-    payment_refund: 'refund',
-    adjustment: 'chargeback',
-  } as const
-  const found = Object.entries(kinds).find(([type]) => type === moved.type)
-  const ref =
-    typeof moved.source === 'object' && moved.source !== null ? intentIn(moved.source) : undefined
-  if (found === undefined || ref === undefined) return undefined
+const kinds = {
+  charge: 'capture',
+  payment: 'capture',
+  refund: 'refund',
+  payment_refund: 'refund',
+  adjustment: 'chargeback',
+} as const
+
+function isMoney(type: string): type is keyof typeof kinds {
+  return type in kinds
+}
+
+/** The payment that a source hangs on: whole, where Stripe was asked for it. */
+function intentOf(source: object): Stripe.PaymentIntent | string | undefined {
+  return (
+    (source as { readonly payment_intent?: Stripe.PaymentIntent | string | null }).payment_intent ??
+    undefined
+  )
+}
+
+/**
+ * The name that the ledger has for what moved. A charge does not say which of its captures it was: that of its amount,
+ * and of several alike the next.
+ */
+function operationOf(
+  { id, amount, source }: Stripe.BalanceTransaction & { source: { id: string } },
+  {
+    kind,
+    before,
+  }: { readonly kind: StatementLine['kind']; readonly before: readonly StatementLine[] },
+): string {
+  if (kind !== 'capture') return source.id
+  const intent = intentOf(source)
+  if (typeof intent !== 'object') return id
+  const known = { ref: intent.id, at: intent.created * 1_000 }
+  const alike = capturesOf(intent, known).filter(({ amountMinor }) => amountMinor === amount)
+  const next = alike.find(({ ref }) => !before.some(({ operation }) => operation === ref))
+  return next?.ref ?? id
+}
+
+/** What a balance transaction is to us, behind the lines `before`; `undefined` for fees and payouts. */
+function lineOf(
+  moved: Stripe.BalanceTransaction,
+  before: readonly StatementLine[],
+): StatementLine | undefined {
+  const { source, type } = moved
+  if (!isMoney(type) || typeof source !== 'object' || source === null) return undefined
+  const intent = intentOf(source)
+  if (intent === undefined) return undefined
+  const kind = kinds[type]
   return {
-    operation: moved.id,
-    ref,
-    kind: found[1],
+    operation: operationOf({ ...moved, source }, { kind, before }),
+    ref: typeof intent === 'string' ? intent : intent.id,
+    kind,
     amountMinor: moved.amount,
     currency: moved.currency.toUpperCase(),
     at: moved.created * 1_000,

@@ -59,7 +59,8 @@ function authorisationOf(intent: Stripe.PaymentIntent, known: Known): readonly F
     : [{ ...fact, phase: 'succeeded', code: null }]
 }
 
-function capturesOf(intent: Stripe.PaymentIntent, known: Known): readonly Fact[] {
+/** What was captured of a payment, each by the name that it was asked for. */
+export function capturesOf(intent: Stripe.PaymentIntent, known: Known): readonly Fact[] {
   const fact = { kind: 'capture', phase: 'succeeded', code: null, at: known.at } as const
   const named = Object.entries(intent.metadata)
     .filter(([name]) => name.startsWith(captureMark))
