@@ -28,7 +28,12 @@ export type TopologyCache = {
   shards(call: Call): Promise<readonly ShardInfo[]>
 }
 
-type Held = { readonly topology: Topology; readonly maps: Map<string, SlotMap> }
+type Held = {
+  readonly topology: Topology
+  readonly maps: Map<string, SlotMap>
+  /** Found near, and not read: any answer of the database is better, also one that was restored and counts anew. */
+  readonly isGuess: boolean
+}
 
 /**
  * Keeps what `read` answered. When `read` fails and something is held, that is used: the fence makes any age safe. So
@@ -38,19 +43,15 @@ type Held = { readonly topology: Topology; readonly maps: Map<string, SlotMap> }
  */
 export function cacheTopology(read: TopologySource, near?: NearTopology): TopologyCache {
   let held: Held | undefined
-  const hold = (topology: Topology): Held => {
-    // The same version again keeps its compiled maps.
-    if (held === undefined || topology.version > held.topology.version) {
-      held = { topology, maps: new Map() }
-    }
-    return held
-  }
   const take = async (call: Call): Promise<Held> => {
     const topology = await read(call)
-    const isNews = topology.version > (held?.topology.version ?? -1)
-    const taken = hold(topology)
+    // The same version again keeps its compiled maps.
+    if (held !== undefined && !held.isGuess && topology.version <= held.topology.version)
+      return held
+    const taken = { topology, maps: new Map<string, SlotMap>(), isGuess: false }
+    held = taken
     // What is near only saves time: routing goes on without it.
-    if (isNews) await near?.save(topology).catch(() => undefined)
+    await near?.save(topology).catch(() => undefined)
     return taken
   }
   const retake = async (call: Call): Promise<Held> => {
@@ -84,7 +85,7 @@ export function cacheTopology(read: TopologySource, near?: NearTopology): Topolo
   const firstMap = async (keyspace: string, call: Call): Promise<SlotMap> => {
     if (held === undefined) {
       const found = await near?.load().catch(() => undefined)
-      if (found !== undefined) hold(found)
+      if (found !== undefined) held ??= { topology: found, maps: new Map(), isGuess: true }
     }
     return heldMap(keyspace) ?? mapOf(await take(call), keyspace)
   }

@@ -255,6 +255,16 @@ describe('cacheTopology', () => {
       expect(kept.map((each) => each.version)).toEqual([2, 3])
     })
 
+    test('gives way to the database, also to one that was restored and counts anew', async () => {
+      const { kept, isolate } = place()
+      kept.push(topology(9, { things: things(['gone']) }))
+      const { slots } = isolate(async () => topology(2, { things: things(['a']) }))
+      expect((await slots.current(call)).place(0).shard.name).toBe('gone')
+
+      expect((await slots.refresh(call)).place(0).shard.name).toBe('a')
+      expect(kept.at(-1)?.version).toBe(2)
+    })
+
     test('asks the database for a keyspace that what is near lacks', async () => {
       const { kept, isolate } = place()
       kept.push(topology(1, {}))
