@@ -11,7 +11,6 @@ import { serveHistory } from './routes/history.ts'
 import { serveRepairs } from './routes/repairs.ts'
 import { serveReports } from './routes/report.ts'
 import { serveStats } from './routes/stats.ts'
-import { repairStore } from './store/recount.ts'
 
 /** The stats service: what is reported and counted of members, products and posts. @throws InvalidEnvError */
 export function createStats(env: unknown, links: Links): Service {
@@ -21,7 +20,7 @@ export function createStats(env: unknown, links: Links): Service {
   serveReports(service, deps)
   serveHistory(service, deps)
   serveStats(service, deps)
-  serveRepairs(service, { counting: deps.counting, repairs: repairStore(config, links) })
+  serveRepairs(service, deps)
   serveInbox(service, {
     consumer: 'stats',
     publicUrl: config.PUBLIC_URL,

@@ -12,6 +12,7 @@ import type { Counters } from './domain/ports.ts'
 import { createWaker, wakeEveryMs } from './domain/waker.ts'
 import type { Config, RedisDatabase } from './env.ts'
 import { countersOf } from './store/counters.ts'
+import { type RepairStore, repairStore } from './store/recount.ts'
 
 /** What a dying isolate may lose; and the most that a request's `waitUntil` then waits. */
 const flushAgeMs = 5_000
@@ -21,6 +22,7 @@ const drainEveryMs = 60_000
 export type Deps = {
   readonly counters: Counters
   readonly counting: Counting
+  readonly repairs: RepairStore
   readonly inbox: Inbox
   readonly clock: Clock
   readonly wake: (call: Call) => Promise<void>
@@ -53,13 +55,14 @@ export function buildDeps(config: Config, { defer }: Links): Deps {
   const { router, ids, clock, inbox } = access
   const queue = qstashQueue({ url: config.QSTASH_URL, token: config.QSTASH_TOKEN })
   const wake = createWaker({ queue, publicUrl: config.PUBLIC_URL, ids, clock })
+  const hot = redisOf('hot', config.hot).redis
   const logs = config.logs.map((database, at) => redisOf(`log-${at}`, database))
   return {
     counters: countersOf(access),
     counting: createCounting({
       kinds,
       logs,
-      hot: redisOf('hot', config.hot).redis,
+      hot,
       router,
       clock: systemClock,
       random: secureRandom,
@@ -70,6 +73,7 @@ export function buildDeps(config: Config, { defer }: Links): Deps {
       flushAgeMs,
       drainEveryMs,
     }),
+    repairs: repairStore(access, hot),
     inbox,
     clock,
     wake,

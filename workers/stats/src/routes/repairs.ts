@@ -1,15 +1,14 @@
 import { stats } from '@stoa/contracts/stats'
-import type { Counting } from '@stoa/counting'
 import type { Service } from '@stoa/http'
 import { parseTypedId } from '@stoa/kernel'
 
-import type { RepairStore } from '../store/recount.ts'
+import type { Deps } from '../deps.ts'
 import { idOf } from './subjects.ts'
 
 /** What the reconciler asks for. */
 export function serveRepairs(
   service: Service,
-  { counting, repairs }: { readonly counting: Counting; readonly repairs: RepairStore },
+  { counting, repairs }: Pick<Deps, 'counting' | 'repairs'>,
 ): void {
   service.serve(stats.recountPosts, async ({ body: { member, events, ...counts } }, { call }) => {
     const recount = {

@@ -1,10 +1,5 @@
-import { openServiceKeyspace } from '@stoa/adapters/keyspace'
-import { upstashRedis } from '@stoa/adapters/upstash-redis'
-import type { Links } from '@stoa/contracts'
-import { report } from '@stoa/http'
-import type { Call, Statement } from '@stoa/kernel'
-
-import type { Config } from '../env.ts'
+import type { KeyspaceAccess } from '@stoa/adapters/keyspace'
+import type { Call, RedisPort, Statement } from '@stoa/kernel'
 
 /** What the posts of a member are to be counted as, and from which events that was counted. */
 export type Recount = {
@@ -54,10 +49,10 @@ SELECT ?, 'stats', value, ? FROM json_each(?) WHERE changes() = 1 ON CONFLICT DO
 const forgetScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`
 
-/** Opened by the service that owns the counters, and used by its repairs alone. */
-export function repairStore(config: Config, { defer }: Pick<Links, 'defer'>): RepairStore {
-  const { router, clock } = openServiceKeyspace('stats', config, { defer, report })
-  const hot = upstashRedis({ name: 'hot', ...config.hot })
+export function repairStore(
+  { router, clock }: Pick<KeyspaceAccess, 'router' | 'clock'>,
+  hot: Pick<RedisPort, 'run'>,
+): RepairStore {
   return {
     recount: async (recount, call) => {
       const statements = recountStatements(recount, clock.now())
