@@ -38,49 +38,51 @@ export type BarrierBatch = {
 /** What an operation takes back. */
 const origins: Partial<Record<BranchOp, BranchOp>> = { cancel: 'try', compensate: 'action' }
 
-const key = 'slot = ? AND gid = ? AND branch = ?'
-
 function keyOf({ key: slot, gid, branch }: Branch): readonly string[] {
   return [slot, gid, branch]
 }
 
+/** The place of `op`, in a statement whose first bindings are the key. */
+const placeOf = (op: BranchOp) =>
+  `EXISTS (SELECT 1 FROM barrier WHERE slot = ?1 AND gid = ?2 AND branch = ?3 AND op = '${op}')`
+
 /**
- * The condition under which an operation may run at all; where it does not hold, its reason is NULL and the batch
- * aborts. The coordinator decides once, so only a fault in it, or rows lost, can bring this about.
+ * The reason of an operation, which is its name where it can run at all. Where it cannot, the reason is NULL and the
+ * batch aborts. The coordinator decides once, so only a fault in it, or rows lost, can bring this about.
  */
-function reasonOf(attempt: Attempt): Statement {
-  const { op } = attempt
-  if (op === 'confirm') {
-    const tried = `EXISTS (SELECT 1 FROM barrier WHERE ${key} AND op = 'try')`
-    const cancelled = `EXISTS (SELECT 1 FROM barrier WHERE ${key} AND op = 'cancel')`
-    return {
-      sql: `CASE WHEN ${tried} AND NOT ${cancelled} THEN 'confirm' END`,
-      args: [...keyOf(attempt), ...keyOf(attempt)],
-    }
-  }
-  if (op === 'cancel') {
-    const confirmed = `EXISTS (SELECT 1 FROM barrier WHERE ${key} AND op = 'confirm')`
-    return { sql: `CASE WHEN NOT ${confirmed} THEN 'cancel' END`, args: keyOf(attempt) }
-  }
-  return { sql: '?', args: [op] }
+function reasonOf(op: BranchOp): string {
+  if (op === 'confirm')
+    return `CASE WHEN ${placeOf('try')} AND NOT ${placeOf('cancel')} THEN ?4 END`
+  return op === 'cancel' ? `CASE WHEN NOT ${placeOf('confirm')} THEN ?4 END` : '?4'
 }
 
 /**
- * Takes the operation's place, and for an undo first the place of what it undoes, so that this cannot come after it.
- * A place that is taken answers who took it. A batch that is sent again as it was meets its own token, and aborts.
+ * The places that an operation takes: its own, and before an undo's the place of what it undoes, so that this cannot
+ * come after it. A try, and an action, puts its own down twice, for the sake of what is counted.
+ */
+function placesOf(op: BranchOp): string {
+  const own = `(?1, ?2, ?3, ?4, ${reasonOf(op)}, ?5, ?6)`
+  const origin = origins[op]
+  if (origin !== undefined) return `(?1, ?2, ?3, '${origin}', ?4, ?5, ?6), ${own}`
+  return op === 'confirm' ? own : `${own}, (?1, ?2, ?3, ?4, ?4, '', ?6)`
+}
+
+/**
+ * Takes the operation's places. What they were before is told by the rows affected, which cost nothing; to return the
+ * rows makes the batch 4 % slower. A place that is free counts one, and a taken one nothing: so an undo counts two, or
+ * one when there is something to undo, or none when it is done. A try counts one, its second row meeting its first, or
+ * none when it is done; where its undo was first, both rows count.
+ *
+ * A batch that is sent again as it was meets its own token, and aborts.
  */
 function enter(attempt: Attempt): Statement {
   const { op, token, at } = attempt
-  const origin = origins[op]
-  const reason = reasonOf(attempt)
-  const own = [...keyOf(attempt), op, ...reason.args, token, at]
-  const row = `(?, ?, ?, ?, ${reason.sql}, ?, ?)`
-  const rows = origin === undefined ? row : `(?, ?, ?, ?, ?, ?, ?), ${row}`
+  const isUndone = op === 'try' || op === 'action' ? ' OR reason <> op' : ''
   return {
-    sql: `INSERT INTO barrier (slot, gid, branch, op, reason, token, at) VALUES ${rows}
+    sql: `INSERT INTO barrier (slot, gid, branch, op, reason, token, at) VALUES ${placesOf(op)}
 ON CONFLICT DO UPDATE SET token = CASE WHEN token <> excluded.token THEN token END
-RETURNING op, reason, token`,
-    args: origin === undefined ? own : [...keyOf(attempt), origin, op, token, at, ...own],
+WHERE token = excluded.token${isUndone}`,
+    args: [...keyOf(attempt), op, token, at],
   }
 }
 
@@ -88,7 +90,8 @@ RETURNING op, reason, token`,
 function gateOf(attempt: Attempt): Statement {
   const { op, token } = attempt
   const origin = origins[op]
-  const entered = `EXISTS (SELECT 1 FROM barrier WHERE ${key} AND op = ? AND token = ?)`
+  const entered =
+    'EXISTS (SELECT 1 FROM barrier WHERE slot = ? AND gid = ? AND branch = ? AND op = ? AND token = ?)'
   if (origin === undefined) return { sql: entered, args: [...keyOf(attempt), op, token] }
   return {
     sql: `(${entered} AND NOT ${entered})`,
@@ -96,15 +99,17 @@ function gateOf(attempt: Attempt): Statement {
   }
 }
 
-function outcomeOf({ op, token }: Attempt, rows: Rows | undefined): Outcome {
-  const places = rows?.rows ?? []
-  const own = places.find(([place]) => place === op)
-  if (own === undefined)
-    throw new Error(`Cannot read the outcome of "${op}": the barrier is silent`)
-  const [, reason, taker] = own
-  if (taker !== token) return reason === op ? 'duplicate' : 'hanging'
-  const origin = places.find(([place]) => place === origins[op])
-  return origin?.[2] === token ? 'void' : 'applied'
+function outcomeOf(op: BranchOp, rows: Rows | undefined): Outcome {
+  switch (rows?.rowsAffected) {
+    case 0:
+      return 'duplicate'
+    case 1:
+      return 'applied'
+    case 2:
+      return origins[op] === undefined ? 'hanging' : 'void'
+    default:
+      throw new Error(`Cannot read the outcome of "${op}": the barrier is silent`)
+  }
 }
 
 /**
@@ -126,6 +131,6 @@ export function barrier(
 ): BarrierBatch {
   return {
     statements: [enter(attempt), ...work(gateOf(attempt))],
-    outcome: ([first]) => outcomeOf(attempt, first),
+    outcome: ([first]) => outcomeOf(attempt.op, first),
   }
 }
