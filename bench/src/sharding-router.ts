@@ -4,7 +4,14 @@ import path from 'node:path'
 
 import type { Client } from '@libsql/client/web'
 import { libsqlShard } from '@stoa/adapters/shard'
-import { rootCall, seededRandom, slotText, type SqlShard, type Statement } from '@stoa/kernel'
+import {
+  type Call,
+  rootCall,
+  seededRandom,
+  slotText,
+  type SqlShard,
+  type Statement,
+} from '@stoa/kernel'
 import { devTokens, supervise } from '@stoa/local'
 import { cacheTopology, createRouter, evenSlots, type Router } from '@stoa/sharding'
 
@@ -39,27 +46,26 @@ function byId(n: number): Statement {
 }
 
 type Form = 'routed' | 'bare' | 'adapter' | 'twice' | 'shortcut'
-type Read = (n: number) => Promise<unknown>
+type Read = (n: number, call: Call) => Promise<unknown>
 
 type Clients = { readonly router: Router; readonly client: Client; readonly shard: SqlShard }
 
-/** What each form answers as the id, so that it is seen to have read the row. Each has a call of its own, as requests do. */
+/** What each form answers as the id, so that it is seen to have read the row. */
 function formsOf({ router, client, shard }: Clients): Readonly<Record<Form, Read>> {
   const bare = async ({ sql, args }: Statement) =>
     (await client.execute({ sql, args: [...args] })).rows[0]?.['id']
   return {
-    routed: async (n) => (await router.read(id(n), shortcut(n), rootCall('bench'))).rows[0]?.[0],
+    routed: async (n, call) => (await router.read(id(n), shortcut(n), call)).rows[0]?.[0],
     bare: (n) => bare(byId(n)),
     shortcut: (n) => bare(shortcut(n)),
-    adapter: async (n) =>
-      (await shard.batch([byId(n)], 'read', rootCall('bench')))[0]?.rows[0]?.[0],
-    twice: async (n) => {
+    adapter: async (n, call) => (await shard.batch([byId(n)], 'read', call))[0]?.rows[0]?.[0],
+    twice: async (n, call) => {
       const key = id(n)
       const owner = {
         sql: 'SELECT state, epoch, peer FROM _slot_owner WHERE lo >= ? AND lo <= ? AND ? < hi ORDER BY lo DESC LIMIT 1',
         args: [key.slice(0, 3), key, key],
       }
-      const [state, found] = await shard.batch([owner, byId(n)], 'read', rootCall('bench'))
+      const [state, found] = await shard.batch([owner, byId(n)], 'read', call)
       return state?.rows[0]?.[0] === 'serving' ? found?.rows[0]?.[0] : undefined
     },
   }
@@ -84,10 +90,12 @@ type Samples = readonly Readonly<Record<Form, number>>[]
 
 /** How long a read of `form` takes in one round, in milliseconds. */
 async function timeOf(form: Form, read: Read, round: number): Promise<number> {
+  // A call for each, as requests have: there before anything is read, whoever reads it.
+  const calls = Array.from({ length: readsOfForm }, () => rootCall('bench'))
   const started = performance.now()
-  for (let nth = 0; nth < readsOfForm; nth += 1) {
+  for (const [nth, call] of calls.entries()) {
     const n = ((round * readsOfForm + nth) * 389) % products
-    const found = await read(n)
+    const found = await read(n, call)
     if (found !== id(n)) throw new Error(`Cannot measure "${form}": it read ${String(found)}`)
   }
   return (performance.now() - started) / readsOfForm

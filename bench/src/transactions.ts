@@ -128,7 +128,11 @@ function formsOf(bench: Bench): Readonly<Record<Form, (gid: string) => Promise<u
   return {
     barrier: (gid) => wallets.run(request(gid), call),
     bare: (gid) =>
-      router.write(account, walletStatements(request(gid), { gate: always, at: 1 }), call),
+      router.write(
+        account,
+        walletStatements(request(gid), { gate: always, at: systemClock.now() }),
+        call,
+      ),
     interactive: (gid) => freezeInteractively(bench, gid),
   }
 }

@@ -1,8 +1,8 @@
 import { createClient } from '@libsql/client/web'
 import type { Fetcher, SqlShard } from '@stoa/kernel'
 
-import { readOne } from './hrana-read.ts'
 import { faultOf } from './libsql-failure.ts'
+import { readOne } from './sql-over-http.ts'
 import { asError, isOneSelect, runBatch } from './sql-shard-of.ts'
 
 export type LibsqlOptions = {
@@ -18,8 +18,8 @@ export type LibsqlOptions = {
 }
 
 /**
- * A shard on a libSQL or Turso database over HTTP, through the official client. Each batch is exactly
- * one HTTP request; nothing is retried; the signal of the call cancels the request.
+ * A shard on a libSQL or Turso database over HTTP, through the official client; one SELECT goes without it. Each batch
+ * is exactly one HTTP request; nothing is retried; the signal of the call cancels the request.
  *
  * Each batch makes its own client (a few microseconds), because a client shared between requests would
  * make one request wait on a promise of another, which Workers forbid.
@@ -27,25 +27,41 @@ export type LibsqlOptions = {
  * @throws TypeError when the URL has another scheme or is none.
  */
 export function libsqlShard(options: LibsqlOptions): SqlShard {
-  const { name, token, requestIdHeader = 'x-request-id' } = options
-  const send = sender(options.fetch)
+  const { name, token, fetch: fetcher, requestIdHeader = 'x-request-id' } = options
   const url = baseUrl(options.url)
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
   return {
     name,
     async batch(statements, mode, call) {
       call.signal.throwIfAborted()
       let sent = false
       let status: number | undefined
-      const exchange = async (request: Request): Promise<Response> => {
-        request.headers.set(requestIdHeader, call.requestId)
+      const { signal } = call
+      const answered = async (reply: Promise<Response>): Promise<Response> => {
         sent = true
-        const response = await send(request, call.signal)
+        const response = await reply
         status = response.status
         return response
       }
       try {
         if (isOneSelect(statements, mode)) {
-          return [await readOne(statements[0], { url, token, exchange })]
+          const headers = { ...authorization, [requestIdHeader]: call.requestId }
+          const send = (to: string, init: RequestInit): Promise<Response> => {
+            const request = { ...init, signal }
+            return answered(
+              fetcher === undefined ? fetch(to, request) : fetcher(new Request(to, request)),
+            )
+          }
+          return [await readOne(statements[0], { url, headers, send })]
+        }
+        const exchange = (request: Request): Promise<Response> => {
+          request.headers.set(requestIdHeader, call.requestId)
+          // A given fetcher takes a request alone; the global `fetch` is spared a request around the client's own.
+          return answered(
+            fetcher === undefined
+              ? fetch(request, { signal })
+              : fetcher(new Request(request, { signal })),
+          )
         }
         const client = createClient({
           url,
@@ -59,12 +75,6 @@ export function libsqlShard(options: LibsqlOptions): SqlShard {
       }
     },
   }
-}
-
-/** A given fetcher takes a request alone; the global `fetch` is spared a request around the client's own. */
-function sender(fetcher: Fetcher | undefined) {
-  return (request: Request, signal: AbortSignal): Promise<Response> =>
-    fetcher === undefined ? fetch(request, { signal }) : fetcher(new Request(request, { signal }))
 }
 
 /** The URL as HTTP has it, with a slash at its end: the client resolves `v2/pipeline` against it. */

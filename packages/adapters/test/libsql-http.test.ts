@@ -1,9 +1,18 @@
-import { createIds, rootCall, secureRandom, systemClock, within } from '@stoa/kernel'
+import {
+  createIds,
+  rootCall,
+  secureRandom,
+  type Statement,
+  systemClock,
+  within,
+} from '@stoa/kernel'
 import { sqlContract } from '@stoa/kernel/contract'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 import { libsqlShard } from '../src/libsql.ts'
 import { devTokens, type LocalServer, openLocal } from './local-server.ts'
+import { narrowed, values } from './values.ts'
 
 const insert = (id: string) => ({ sql: 'INSERT INTO t VALUES (?)', args: [id] })
 const soon = () => within(rootCall('slow'), 50, systemClock)
@@ -61,6 +70,39 @@ describe('libSQL over HTTP', () => {
 
     await expect(write).rejects.toMatchObject({ code: 'ambiguous_write' })
     expect(await count(id)).toEqual([[0]])
+  })
+
+  test('one SELECT, which goes without the client, gives what the client gives of it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(values, { minLength: 1, maxLength: 20 }), async (row) => {
+        const columns = row.map((_, n) => `? AS c${n}`)
+        const statement = { sql: `SELECT ${columns.join(', ')}`, args: row }
+        const one = await shard.batch([statement], 'read', rootCall('one'))
+        const two = await shard.batch([statement, statement], 'read', rootCall('two'))
+        expect([one[0], one[0]]).toEqual(two)
+        expect(one[0]?.rows).toEqual([row.map(narrowed)])
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('and fails as the client does', async () => {
+    const failing = [
+      { sql: 'SELECT * FROM nowhere', args: [] },
+      { sql: "SELECT json_extract('{}', 'x')", args: [] },
+      { sql: 'SELECT ?', args: [2n ** 64n] },
+      { sql: 'SELECT ?', args: [Number.NaN] },
+    ]
+    for (const statement of failing) {
+      const of = (statements: readonly Statement[]) =>
+        shard.batch(statements, 'read', rootCall('x')).then(
+          () => undefined,
+          (error: Error & { readonly code?: string }) => [error.name, error.code],
+        )
+      const one = await of([statement])
+      expect(one).toBeDefined()
+      expect(one?.[1]).toEqual((await of([statement, statement]))?.[1])
+    }
   })
 
   test('a read whose reply is lost is unavailable', async () => {

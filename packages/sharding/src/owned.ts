@@ -29,46 +29,51 @@ const pieceOfRange = `lo >= substr(?1, 1, 3) AND lo < ?2 AND ?1 < hi AND (lo <= 
  * the piece first and a mark that tells an empty result from a row of nulls. The bindings of the SELECT follow, and
  * must be plain `?`.
  *
- * A scalar subquery, which the engine runs once and in place: a joined one would be written to a table first.
+ * A scalar subquery, which the engine runs once and in place: a joined one would be written to a table first. Both
+ * columns are named by their places, which the client gives its rows anyway: another name costs it 2 % of a read.
  */
 export function owned({ key, to, statement }: RangeQuery): Statement {
   const from = keyText(key)
   return {
     sql: `SELECT (SELECT state || '|' || epoch || '|' || ifnull(peer, '') FROM _slot_owner
-WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) _o, q.*
-FROM (SELECT 1) LEFT JOIN (SELECT 1 _r, t.* FROM (${statement.sql}) t) q`,
+WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) "0", q.*
+FROM (SELECT 1) LEFT JOIN (SELECT '' "1", t.* FROM (${statement.sql}) t) q`,
     args: [from, ...(to === undefined ? [] : [to]), ...statement.args],
   }
 }
 
 const readable: ReadonlySet<string> = new Set(['serving', 'migrating', 'frozen'])
 
-type PieceSaid = { readonly state: string; readonly epoch: number; readonly peer: string }
-
 /** What the shard said of the piece, in the first column of every row; nothing where it knows none. */
-function pieceSaid(rows: Rows | undefined): PieceSaid {
+function pieceSaid(rows: Rows | undefined): string {
   const said = rows?.rows[0]?.[0]
-  const [state = '', epoch = '0', peer = ''] = typeof said === 'string' ? said.split('|') : []
-  return { state, epoch: Number(epoch), peer }
+  return typeof said === 'string' ? said : ''
 }
 
+/** Whether it is readable, by its first word: the rest is read of those alone that are not. */
+function isReadable(said: string): boolean {
+  return readable.has(said.slice(0, said.indexOf('|')))
+}
+
+function fencedOf(said: string, query: RangeQuery, shard: string): ShardFencedError {
+  const [state, epoch = '0', peer = ''] = said.split('|')
+  return new ShardFencedError(shard, {
+    key: keyText(query.key),
+    slot: slotOfKey(query.key),
+    epoch: Number(epoch),
+    state: state === 'importing' || state === 'handed_off' ? state : 'unknown',
+    // Of a range it may be a part that is elsewhere, and not where it begins: only a newer map tells.
+    peer: peer !== '' && query.to === undefined ? peer : undefined,
+  })
+}
+
+/** @throws ShardFencedError when the shard does not serve what `query` asks for. */
 export function unwrap(rows: Rows, query: RangeQuery, shard: string): Rows {
-  const { state, epoch, peer } = pieceSaid(rows)
-  if (!readable.has(state)) {
-    throw new ShardFencedError(shard, {
-      key: keyText(query.key),
-      slot: slotOfKey(query.key),
-      epoch,
-      state: state === 'importing' || state === 'handed_off' ? state : 'unknown',
-      // Of a range it may be a part that is elsewhere, and not where it begins: only a newer map tells.
-      peer: peer !== '' && query.to === undefined ? peer : undefined,
-    })
-  }
-  return {
-    columns: rows.columns.slice(2),
-    rows: rows.rows.filter((row) => row[1] === 1).map((row) => row.slice(2)),
-    rowsAffected: 0,
-  }
+  const said = pieceSaid(rows)
+  if (!isReadable(said)) throw fencedOf(said, query, shard)
+  const found: Rows['rows'][number][] = []
+  for (const row of rows.rows) if (row[1] === '') found.push(row.slice(2))
+  return { columns: rows.columns.slice(2), rows: found, rowsAffected: 0 }
 }
 
 /** What a database says of the piece that it was asked for, in an answer to {@link owned}. */
@@ -76,6 +81,7 @@ export function pieceIn(rows: Rows | undefined): {
   readonly isReadable: boolean
   readonly epoch: number
 } {
-  const { state, epoch } = pieceSaid(rows)
-  return { isReadable: readable.has(state), epoch }
+  const said = pieceSaid(rows)
+  const [, epoch = '0'] = said.split('|')
+  return { isReadable: isReadable(said), epoch: Number(epoch) }
 }

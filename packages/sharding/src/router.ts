@@ -111,12 +111,15 @@ const shardsAtOnce = 5
 /** Clients of databases, one each. */
 function opener(options: RouterOptions): (info: ShardInfo) => SqlShard {
   const opened = new Map<string, SqlShard>()
+  // Each read asks: the same description again is found without its names being put together.
+  const described = new WeakMap<ShardInfo, SqlShard>()
   return (info) => {
-    const key = `${info.name}|${info.url}`
-    const known = opened.get(key)
+    const known = described.get(info)
     if (known !== undefined) return known
-    const shard = options.open(info)
+    const key = `${info.name}|${info.url}`
+    const shard = opened.get(key) ?? options.open(info)
     opened.set(key, shard)
+    described.set(info, shard)
     return shard
   }
 }

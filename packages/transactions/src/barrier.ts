@@ -99,17 +99,13 @@ function gateOf(attempt: Attempt): Statement {
   }
 }
 
+/** By how many of its rows took effect, as {@link enter} counts them. */
 function outcomeOf(op: BranchOp, rows: Rows | undefined): Outcome {
-  switch (rows?.rowsAffected) {
-    case 0:
-      return 'duplicate'
-    case 1:
-      return 'applied'
-    case 2:
-      return origins[op] === undefined ? 'hanging' : 'void'
-    default:
-      throw new Error(`Cannot read the outcome of "${op}": the barrier is silent`)
-  }
+  const first = origins[op] === undefined ? 'hanging' : 'void'
+  const outcome = (['duplicate', 'applied', first] as const)[rows?.rowsAffected ?? -1]
+  if (outcome === undefined)
+    throw new Error(`Cannot read the outcome of "${op}": the barrier is silent`)
+  return outcome
 }
 
 /**
