@@ -5,6 +5,7 @@ import path from 'node:path'
 import { type Client, createClient } from '@libsql/client'
 import { libsqlShard } from '@stoa/adapters/libsql'
 import {
+  type Call,
   createIds,
   rootCall,
   secureRandom,
@@ -31,7 +32,7 @@ import { benchTransfers } from './transactions-transfers.ts'
 const rounds = 1_200
 const warmUpRounds = 150
 
-const call = rootCall('bench')
+const setUp = rootCall('bench')
 const slot = 321
 
 type Bench = {
@@ -85,7 +86,7 @@ async function open(): Promise<Bench> {
   const money = { currency: 'EUR', amount: 1_000_000_000 }
   const moves = [{ debit: 'external', credit: 'available', money }]
   const opening = bookEntry({ account, source: 'opening', kind: 'deposit', moves, at: 1 })
-  await router.write(account, [openBooks(account, 'EUR'), opening], call)
+  await router.write(account, [openBooks(account, 'EUR'), opening], setUp)
   return {
     router,
     client,
@@ -120,14 +121,16 @@ async function freezeInteractively({ client, account }: Bench, gid: string): Pro
   await transaction.commit()
 }
 
-function formsOf(bench: Bench): Readonly<Record<Form, (gid: string) => Promise<unknown>>> {
+function formsOf(
+  bench: Bench,
+): Readonly<Record<Form, (gid: string, call: Call) => Promise<unknown>>> {
   const { router, account } = bench
   const wallets = createWallets({ keyspace: router, clock: systemClock, random: secureRandom })
   const request = (gid: string) =>
     ({ op: 'freeze', hold: { account, gid, branch: 'b' }, money }) as const
   return {
-    barrier: (gid) => wallets.run(request(gid), call),
-    bare: (gid) =>
+    barrier: (gid, call) => wallets.run(request(gid), call),
+    bare: (gid, call) =>
       router.write(
         account,
         walletStatements(request(gid), { gate: always, at: systemClock.now() }),
@@ -152,7 +155,7 @@ async function check({ router, account }: Bench): Promise<void> {
     const batch = barrier(attempt, (gate) =>
       walletStatements({ op: 'freeze', hold, money }, { gate, at }),
     )
-    outcomes.push(batch.outcome(await router.write(account, batch.statements, call)))
+    outcomes.push(batch.outcome(await router.write(account, batch.statements, setUp)))
   }
   if (outcomes.join() !== 'applied,duplicate')
     throw new Error(`Cannot measure the barrier: ${outcomes.join()}`)
@@ -176,9 +179,12 @@ async function compare(bench: Bench, other: Exclude<Form, 'barrier'>): Promise<P
     const turns =
       round % 2 === 0 ? (['barrier', 'other'] as const) : (['other', 'barrier'] as const)
     for (const turn of turns) {
+      const form = forms[turn === 'other' ? other : turn]
+      // One for each, as requests have: a signal that all shared would have thousands of listeners.
+      const each = rootCall('bench')
       const before = bench.requests()
       const start = performance.now()
-      await forms[turn === 'other' ? other : turn](`${turn} ${other} ${round}`)
+      await form(`${turn} ${other} ${round}`, each)
       if (round < warmUpRounds) continue
       took[turn].push(performance.now() - start)
       requests[turn] += bench.requests() - before

@@ -32,3 +32,16 @@ test('the secure random gives as many bytes as asked, and whole unsigned words',
   const word = secureRandom.uint32()
   expect(Number.isInteger(word) && word >= 0 && word < 2 ** 32).toBe(true)
 })
+
+test('the secure random hands no byte out twice, however it is asked', () => {
+  const words = Array.from({ length: 20_000 }, (_, n) =>
+    String(n % 2 === 0 ? secureRandom.bytes(16) : secureRandom.bytes(12 + (n % 50))),
+  )
+  const mine = secureRandom.bytes(16)
+  const copy = [...mine]
+  secureRandom.bytes(16).fill(0)
+
+  expect(new Set(words).size).toBe(words.length)
+  expect([...mine]).toEqual(copy)
+  expect(secureRandom.bytes(10_000)).toHaveLength(10_000)
+})

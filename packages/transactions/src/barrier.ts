@@ -86,16 +86,14 @@ WHERE token = excluded.token${isUndone}`,
   }
 }
 
-/** A SQL expression that is true in this attempt's batch alone, and only when there is something to do. */
+/**
+ * A SQL expression that is true in this attempt's batch alone, and only when there is something to do: when the attempt
+ * has taken one place. An undo that has taken two came before what it undoes.
+ */
 function gateOf(attempt: Attempt): Statement {
-  const { op, token } = attempt
-  const origin = origins[op]
-  const entered =
-    'EXISTS (SELECT 1 FROM barrier WHERE slot = ? AND gid = ? AND branch = ? AND op = ? AND token = ?)'
-  if (origin === undefined) return { sql: entered, args: [...keyOf(attempt), op, token] }
   return {
-    sql: `(${entered} AND NOT ${entered})`,
-    args: [...keyOf(attempt), op, token, ...keyOf(attempt), origin, token],
+    sql: '(SELECT count(*) FROM barrier WHERE slot = ? AND gid = ? AND branch = ? AND token = ?) = 1',
+    args: [...keyOf(attempt), attempt.token],
   }
 }
 

@@ -53,9 +53,13 @@ export type Branches = {
   ): Promise<Outcome>
 }
 
+const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** 128 random bits in hexadecimal: a token for one attempt. */
 export function newToken(random: Random): string {
-  return Array.from(random.bytes(tokenBytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let token = ''
+  for (const byte of random.bytes(tokenBytes)) token += hex[byte] ?? ''
+  return token
 }
 
 function isOutOfOrder(error: unknown): boolean {

@@ -33,7 +33,7 @@ const mutants: readonly (readonly [
     'lets every attempt through the gate of its barrier',
     {
       aim: { at: 'INSERT INTO hold', when: 'after' },
-      rewrite: (sql) => sql.replaceAll('op = ? AND token = ?)', "op = ? AND ? <> '')"),
+      rewrite: (sql) => sql.replaceAll('AND token = ?) = 1', "AND ? <> '') > 0"),
     },
   ],
   [

@@ -47,8 +47,8 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'a try reserves past its barrier',
-    from: 'AND op = ? AND token = ?)\nORDER',
-    to: 'AND op = ? AND ? IS NOT NULL)\nORDER',
+    from: 'AND token = ?) = 1\nORDER',
+    to: 'AND ? IS NOT NULL) > 0\nORDER',
   },
   {
     name: 'stock is promised without a movement',
