@@ -1,7 +1,7 @@
-import { openServiceKeyspace } from '@stoa/adapters/keyspace'
 import { clientOf } from '@stoa/contracts'
 import { catalog } from '@stoa/contracts/catalog'
 import { parseTypedId, rootCall, slotOfText, slotText, typedId } from '@stoa/kernel'
+import { routerOf } from '@stoa/testing/keyspace'
 import { exports } from 'cloudflare:workers'
 import { describe, expect, inject, test } from 'vitest'
 
@@ -9,17 +9,7 @@ import { create, draftOf, get, ids, newCategory, spoil } from './harness.ts'
 
 const env = inject('stoaEnv')
 const call = rootCall('test')
-const { router } = openServiceKeyspace(
-  'catalog',
-  {
-    META_URL: env['META_URL'] ?? '',
-    LIBSQL_TOKEN: env['LIBSQL_TOKEN'] ?? '',
-    QSTASH_URL: env['QSTASH_URL'] ?? '',
-    QSTASH_TOKEN: env['QSTASH_TOKEN'] ?? '',
-    PUBLIC_URL: env['PUBLIC_URL'] ?? '',
-  },
-  { defer: () => undefined, report: () => undefined },
-)
+const router = routerOf('catalog', env)
 const client = clientOf(catalog, (request) => exports.default.fetch(request))
 
 async function newProduct() {

@@ -1,9 +1,18 @@
+import { upstashRedis } from '@stoa/adapters/upstash-redis'
 import type { EventData } from '@stoa/contracts'
 import { createIds, secureRandom, systemClock, typedId } from '@stoa/kernel'
 import { newEvent, type StoaEvent } from '@stoa/messaging'
 import { deliveryOf } from '@stoa/testing/deliver'
 import { exports } from 'cloudflare:workers'
 import { inject } from 'vitest'
+
+const env = inject('stoaEnv')
+
+const [url = env['REDIS_URL'] ?? '', token = env['REDIS_TOKEN'] ?? ''] =
+  env['CACHE_DATABASES']?.split(' ') ?? []
+
+/** The database of the hot view, as the service finds it. */
+export const hot = upstashRedis({ name: 'hot', url, token })
 
 export const ids = createIds({ clock: systemClock, random: secureRandom })
 
@@ -106,13 +115,13 @@ export async function report(...events: readonly object[]): Promise<unknown> {
 
 /** Moves what the logs hold into the databases; answers what it did. */
 export async function drain(): Promise<Readonly<Record<string, unknown>>> {
-  const authorization = `Bearer ${inject('stoaEnv')['OPERATOR_TOKEN'] ?? ''}`
+  const authorization = `Bearer ${env['OPERATOR_TOKEN'] ?? ''}`
   const response = await send('/v1/stats/drain', undefined, { authorization })
   return (await response.json()) as Readonly<Record<string, unknown>>
 }
 
-const databases = new URL(inject('stoaEnv')['META_URL'] ?? '').origin
-const redis = new URL(inject('stoaEnv')['REDIS_URL'] ?? '').origin
+const databases = new URL(env['META_URL'] ?? '').origin
+const redis = new URL(env['REDIS_URL'] ?? '').origin
 
 async function tripsTo(server: string, requestId: string): Promise<number> {
   const response = await fetch(`${server}/_local/meter?request=${requestId}`)

@@ -1,32 +1,27 @@
-import { openServiceKeyspace } from '@stoa/adapters/keyspace'
-import { upstashRedis } from '@stoa/adapters/upstash-redis'
 import { clientOf } from '@stoa/contracts'
 import { stats } from '@stoa/contracts/stats'
 import { rootCall, type SqlValue, typedId } from '@stoa/kernel'
 import type { StoaEvent } from '@stoa/messaging'
+import { routerOf } from '@stoa/testing/keyspace'
 import { exports } from 'cloudflare:workers'
 import { afterAll, describe, expect, inject, test, vi } from 'vitest'
 
 import { recountStatements } from '../src/store/recount.ts'
-import { countsOf, deliver, drain, postCreated, report, spoil, subject, typed } from './harness.ts'
+import {
+  countsOf,
+  deliver,
+  drain,
+  hot,
+  postCreated,
+  report,
+  spoil,
+  subject,
+  typed,
+} from './harness.ts'
 
 const env = inject('stoaEnv')
 const call = rootCall('test')
-const { router } = openServiceKeyspace(
-  'stats',
-  {
-    META_URL: env['META_URL'] ?? '',
-    LIBSQL_TOKEN: env['LIBSQL_TOKEN'] ?? '',
-    QSTASH_URL: env['QSTASH_URL'] ?? '',
-    QSTASH_TOKEN: env['QSTASH_TOKEN'] ?? '',
-    PUBLIC_URL: env['PUBLIC_URL'] ?? '',
-  },
-  { defer: () => undefined, report: () => undefined },
-)
-// As the service finds the database of its hot view.
-const [url = env['REDIS_URL'] ?? '', token = env['REDIS_TOKEN'] ?? ''] =
-  env['CACHE_DATABASES']?.split(' ') ?? []
-const hot = upstashRedis({ name: 'hot', url, token })
+const router = routerOf('stats', env)
 const client = clientOf(stats, (request) => exports.default.fetch(request))
 
 async function set(author: string, n: number): Promise<void> {

@@ -1,4 +1,3 @@
-import { openServiceKeyspace } from '@stoa/adapters/keyspace'
 import { clientOf } from '@stoa/contracts'
 import { users } from '@stoa/contracts/users'
 import {
@@ -11,23 +10,14 @@ import {
   systemClock,
   typedId,
 } from '@stoa/kernel'
+import { routerOf } from '@stoa/testing/keyspace'
 import { exports } from 'cloudflare:workers'
 import { describe, expect, inject, test } from 'vitest'
 
 const env = inject('stoaEnv')
 const call = rootCall('test')
 const ids = createIds({ clock: systemClock, random: secureRandom })
-const { router } = openServiceKeyspace(
-  'users',
-  {
-    META_URL: env['META_URL'] ?? '',
-    LIBSQL_TOKEN: env['LIBSQL_TOKEN'] ?? '',
-    QSTASH_URL: env['QSTASH_URL'] ?? '',
-    QSTASH_TOKEN: env['QSTASH_TOKEN'] ?? '',
-    PUBLIC_URL: env['PUBLIC_URL'] ?? '',
-  },
-  { defer: () => undefined, report: () => undefined },
-)
+const router = routerOf('users', env)
 const client = clientOf(users, (request) => exports.default.fetch(request))
 
 let counter = 0

@@ -1,7 +1,7 @@
-import { openServiceKeyspace } from '@stoa/adapters/keyspace'
 import { clientOf } from '@stoa/contracts'
 import { warehouse } from '@stoa/contracts/warehouse'
 import { rootCall, type Statement, typedId } from '@stoa/kernel'
+import { routerOf } from '@stoa/testing/keyspace'
 import { exports } from 'cloudflare:workers'
 import { afterAll, describe, expect, inject, test } from 'vitest'
 
@@ -20,17 +20,7 @@ import {
 
 const env = inject('stoaEnv')
 const call = rootCall('test')
-const { router } = openServiceKeyspace(
-  'warehouse',
-  {
-    META_URL: env['META_URL'] ?? '',
-    LIBSQL_TOKEN: env['LIBSQL_TOKEN'] ?? '',
-    QSTASH_URL: env['QSTASH_URL'] ?? '',
-    QSTASH_TOKEN: env['QSTASH_TOKEN'] ?? '',
-    PUBLIC_URL: env['PUBLIC_URL'] ?? '',
-  },
-  { defer: () => undefined, report: () => undefined },
-)
+const router = routerOf('warehouse', env)
 const client = clientOf(warehouse, (request) => exports.default.fetch(request))
 
 async function rebuild(product: string, mayFree = false): Promise<boolean> {
