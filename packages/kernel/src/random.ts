@@ -16,9 +16,13 @@ function supply(draw: (bytes: Uint8Array<ArrayBuffer>) => unknown): (length: num
   let drawn = new Uint8Array(0)
   let used = 0
   return (length) => {
+    if (!Number.isSafeInteger(length) || length < 0)
+      throw new RangeError(`Cannot draw ${length} bytes: give a whole number`)
     if (used + length > drawn.length) {
-      drawn = new Uint8Array(Math.max(drawnAtOnce, length))
-      draw(drawn)
+      const fresh = new Uint8Array(Math.max(drawnAtOnce, length))
+      // It may throw, and what is not drawn is zeros: they are taken up only after it.
+      draw(fresh)
+      drawn = fresh
       used = 0
     }
     used += length

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import { secureRandom, seededRandom } from '../src/index.ts'
 
@@ -44,4 +44,19 @@ test('the secure random hands no byte out twice, however it is asked', () => {
   expect(new Set(words).size).toBe(words.length)
   expect([...mine]).toEqual(copy)
   expect(secureRandom.bytes(10_000)).toHaveLength(10_000)
+})
+
+test('the secure random hands nothing out that was not drawn', () => {
+  const draw = vi.spyOn(crypto, 'getRandomValues').mockImplementation(() => {
+    throw new Error('not while a module is being loaded')
+  })
+  expect(() => secureRandom.bytes(5_000)).toThrow('not while')
+  draw.mockRestore()
+
+  expect(secureRandom.bytes(4_000).some((byte) => byte !== 0)).toBe(true)
+  expect(() => secureRandom.bytes(70_000)).toThrow(/exceeds|quota/i)
+  expect(secureRandom.bytes(4_096).some((byte) => byte !== 0)).toBe(true)
+  for (const length of [-1, 0.5, Number.NaN])
+    expect(() => secureRandom.bytes(length)).toThrow(RangeError)
+  expect(secureRandom.bytes(16)).toHaveLength(16)
 })
