@@ -107,8 +107,9 @@ export async function pruneBarriers(
   const ended = await endedBefore(gids, before, call)
   if (ended.length === 0) return 0
   const forget = {
-    sql: `DELETE FROM barrier WHERE (slot, gid, branch, op) IN (
-  SELECT slot, gid, branch, op FROM (SELECT slot, gid, branch, op FROM barrier WHERE slot >= ? ORDER BY slot LIMIT 200)
+    // All rows of a branch or none, also where the 200 end within it: what is left of one would let a repeat through.
+    sql: `DELETE FROM barrier WHERE (slot, gid) IN (
+  SELECT slot, gid FROM (SELECT slot, gid FROM barrier WHERE slot >= ? ORDER BY slot LIMIT 200)
   WHERE gid IN (SELECT value FROM json_each(?)) AND ${isWritable('slot')})`,
     args: [from, JSON.stringify(ended)],
   }

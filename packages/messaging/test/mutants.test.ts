@@ -172,6 +172,14 @@ describe('the suite notices a mutant that', { timeout: 120_000 }, () => {
       cleaning,
       replace('gid IN (SELECT value FROM json_each(?))', '? IS NOT NULL'),
     ],
+    [
+      'cuts through the rows of a branch',
+      cleaning,
+      replace(
+        'DELETE FROM barrier WHERE (slot, gid) IN (\n  SELECT slot, gid FROM (SELECT slot, gid FROM',
+        'DELETE FROM barrier WHERE (slot, gid, branch) IN (\n  SELECT slot, gid, branch FROM (SELECT slot, gid, branch FROM',
+      ),
+    ],
     ['deletes keys before they expire', cleaning, replace('expires_at <= ? AND', '? > 0 AND')],
   ])('%s', async ([name, suite, mutation]) => {
     expect(await caughtBy(name, suite, mutation)).toBeInstanceOf(Error)

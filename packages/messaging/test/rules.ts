@@ -204,6 +204,13 @@ export async function pruneRules(rewrite: Rewrite): Promise<void> {
     await saga(open, null)
     for (const gid of [young, ended, open, unknown]) await barrier(gid)
     await barrier(ended, frozen)
+    // More places than are looked at in one go.
+    await run(
+      "INSERT INTO barrier SELECT ?, ?, value, 'try', 'try', 't', 1 FROM json_each(?)",
+      `${key}Z`,
+      ended,
+      JSON.stringify(Array.from({ length: 300 }, (_, n) => `b${n}`)),
+    )
     await expiring(1, key)
     await expiring(-1, key)
     await expiring(1, frozen)
