@@ -29,6 +29,7 @@ export type LibsqlOptions = {
 export function libsqlShard(options: LibsqlOptions): SqlShard {
   const { name, token, fetch: fetcher, requestIdHeader = 'x-request-id' } = options
   const url = baseUrl(options.url)
+  const pipeline = new URL('v2/pipeline', url).href
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
   return {
     name,
@@ -52,7 +53,7 @@ export function libsqlShard(options: LibsqlOptions): SqlShard {
               fetcher === undefined ? fetch(to, request) : fetcher(new Request(to, request)),
             )
           }
-          return [await readOne(statements[0], { url, headers, send })]
+          return [await readOne(statements[0], { url: pipeline, headers, send })]
         }
         const exchange = (request: Request): Promise<Response> => {
           request.headers.set(requestIdHeader, call.requestId)

@@ -6,13 +6,7 @@ import type { Rows, SqlValue, Statement } from '@stoa/kernel'
  * in a column without affinity; whole numbers therefore go as `bigint`, which it binds as INTEGER.
  */
 export function toClient(statement: Statement): InStatement {
-  return { sql: statement.sql, args: toArguments(statement.args) }
-}
-
-export function toArguments(
-  args: readonly SqlValue[],
-): (null | string | number | bigint | Uint8Array)[] {
-  return args.map(toArgument)
+  return { sql: statement.sql, args: statement.args.map(toArgument) }
 }
 
 function toArgument(value: SqlValue): null | string | number | bigint | Uint8Array {
@@ -28,7 +22,7 @@ export function fromClient(result: ResultSet): Rows {
   return { columns, rows, rowsAffected }
 }
 
-export function fromValue(value: Value): SqlValue {
+function fromValue(value: Value): SqlValue {
   if (typeof value === 'bigint') {
     const number = Number(value)
     return Number.isSafeInteger(number) ? number : value

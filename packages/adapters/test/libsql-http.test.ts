@@ -80,7 +80,8 @@ describe('libSQL over HTTP', () => {
         const one = await shard.batch([statement], 'read', rootCall('one'))
         const two = await shard.batch([statement, statement], 'read', rootCall('two'))
         expect([one[0], one[0]]).toEqual(two)
-        expect(one[0]?.rows).toEqual([row.map(narrowed)])
+        // JSON has no negative zero.
+        expect(one[0]?.rows).toEqual([row.map(narrowed).map((value) => (value === 0 ? 0 : value))])
       }),
       { numRuns: 60 },
     )
@@ -90,6 +91,7 @@ describe('libSQL over HTTP', () => {
     const failing = [
       { sql: 'SELECT * FROM nowhere', args: [] },
       { sql: "SELECT json_extract('{}', 'x')", args: [] },
+      { sql: 'SELECT 9e999', args: [] },
       { sql: 'SELECT ?', args: [2n ** 64n] },
       { sql: 'SELECT ?', args: [Number.NaN] },
     ]

@@ -201,6 +201,12 @@ describe('without an answer', () => {
       'shard_unavailable unauthorized',
       'shard_unavailable unauthorized',
     ],
+    [
+      '401 whose JSON is none',
+      status(401, 'Unauthorized', 'application/json'),
+      'ambiguous_write',
+      'shard_unavailable unauthorized',
+    ],
     ['403', status(403), 'shard_unavailable unauthorized', 'shard_unavailable unauthorized'],
     [
       '404',

@@ -71,7 +71,7 @@ async function byUnits(router: Router, query: ScatterQuery): Promise<Rows> {
   return { ...all, rows: all.rows.toSorted(compare).slice(0, query.limit) }
 }
 
-const ownersWord = /^SELECT (\(SELECT state[^]*? LIMIT 1\)) "0", q/
+const ownersWord = /^SELECT (\(SELECT state[^]*? LIMIT 1\)) _o, q/
 
 /** What the one database must notice when the many do without it. */
 export const oracleMutants: readonly OracleMutant[] = [

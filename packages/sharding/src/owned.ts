@@ -29,15 +29,14 @@ const pieceOfRange = `lo >= substr(?1, 1, 3) AND lo < ?2 AND ?1 < hi AND (lo <= 
  * the piece first and a mark that tells an empty result from a row of nulls. The bindings of the SELECT follow, and
  * must be plain `?`.
  *
- * A scalar subquery, which the engine runs once and in place: a joined one would be written to a table first. Both
- * columns are named by their places, which the client gives its rows anyway: another name costs it 2 % of a read.
+ * A scalar subquery, which the engine runs once and in place: a joined one would be written to a table first.
  */
 export function owned({ key, to, statement }: RangeQuery): Statement {
   const from = keyText(key)
   return {
     sql: `SELECT (SELECT state || '|' || epoch || '|' || ifnull(peer, '') FROM _slot_owner
-WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) "0", q.*
-FROM (SELECT 1) LEFT JOIN (SELECT '' "1", t.* FROM (${statement.sql}) t) q`,
+WHERE ${to === undefined ? pieceOfKey : pieceOfRange} ORDER BY lo DESC LIMIT 1) _o, q.*
+FROM (SELECT 1) LEFT JOIN (SELECT '' _r, t.* FROM (${statement.sql}) t) q`,
     args: [from, ...(to === undefined ? [] : [to]), ...statement.args],
   }
 }

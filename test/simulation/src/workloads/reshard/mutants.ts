@@ -29,8 +29,8 @@ function withoutReadCheck(statements: readonly Statement[]): readonly Statement[
     if (!sql.startsWith('SELECT (SELECT state')) return { sql, args }
     // The bindings stay in use.
     const bindings = sql.includes('?2') ? '?1 || ?2' : '?1'
-    const word = `SELECT 'serving|1|' || substr(${bindings}, 1, 0) "0", q`
-    return { sql: replaced(sql, /^SELECT \(SELECT state[^]*? LIMIT 1\) "0", q/, word), args }
+    const word = `SELECT 'serving|1|' || substr(${bindings}, 1, 0) _o, q`
+    return { sql: replaced(sql, /^SELECT \(SELECT state[^]*? LIMIT 1\) _o, q/, word), args }
   })
 }
 
