@@ -14,7 +14,16 @@ import {
   systemClock,
 } from '@stoa/kernel'
 import { devTokens, supervise } from '@stoa/local'
-import { cacheTopology, createRouter, evenSlots, type Router } from '@stoa/sharding'
+import {
+  cacheTopology,
+  catalogueQuery,
+  createRouter,
+  evenSlots,
+  fenceSetOf,
+  installFence,
+  readCatalogue,
+  type Router,
+} from '@stoa/sharding'
 import {
   barrier,
   bookEntry,
@@ -47,10 +56,13 @@ type Bench = {
 async function makeTables(client: Client): Promise<void> {
   const shared = new URL('../../drizzle/shared/0000_shared.sql', import.meta.url)
   for (const ddl of [await readFile(shared, 'utf8'), ledgerDdl]) await client.executeMultiple(ddl)
+  const { rows } = await client.execute(catalogueQuery.sql)
+  for (const sql of installFence('bench', fenceSetOf(readCatalogue(rows))))
+    await client.execute(sql)
   const { from, to } = slotRange(slot)
   await client.batch(
     [
-      "INSERT INTO _shard_meta (id, shard, incarnation) VALUES (1, 'bench', 'i')",
+      "UPDATE _shard_meta SET incarnation = 'i'",
       {
         sql: "INSERT INTO _slot_owner (lo, hi, epoch, state) VALUES (?, ?, 1, 'serving')",
         args: [from, to],
